@@ -1,0 +1,336 @@
+/**
+ * Configuration as a table: one row per key says kind, default, rule and meaning; loading, checking,
+ * the printed default file and the JSON shown by the admin API all read it.
+ *
+ *   TOML text ──> loadConfig(table) ──> typed object + warnings
+ *   table ──> renderDefaults ──> commented TOML that loads back to the defaults
+ *
+ * Keys match without case. An unknown key is a warning naming the nearest known one; a wrong type or
+ * a broken rule is CodisError "usage": `invalid <key>` (upstream's text) with value, rule and line as
+ * its cause. Inside, sizes are bytes and durations milliseconds; in files and JSON both are texts.
+ */
+
+import { parse, TomlError } from "smol-toml";
+import { assert } from "./assert.ts";
+import { formatDuration, parseDuration } from "./duration.ts";
+import { CodisError, errorText } from "./errors.ts";
+import { nearest } from "./nearest.ts";
+import { formatSize, parseSize } from "./size.ts";
+
+export type ConfigValue = string | number | boolean;
+
+interface RowOf<Kind extends string, Default, Value> {
+  readonly kind: Kind;
+  readonly default: Default;
+  /** One or two sentences for the default file. */
+  readonly comment: string;
+  /** A password: `"omit"` leaves it out of JSON, `"blank"` shows "" there. Never in an error text. */
+  readonly secret?: "omit" | "blank";
+  /** The rule `value` breaks, to be read after the value (`must not be empty`), or undefined. */
+  check?(value: Value, config: Readonly<Record<string, ConfigValue>>): string | undefined;
+  /** The error's text where upstream says something else than `invalid <key>`. */
+  complaint?(value: Value): string;
+}
+
+type StringRow = RowOf<"string", string, string>;
+type BoolRow = RowOf<"bool", boolean, boolean>;
+type ChoiceRow = RowOf<"choice", string, string> & { readonly choices: readonly string[] };
+interface IntRow extends RowOf<"int", number, number> {
+  /** Least value; 0 when absent. */
+  readonly min?: number;
+  /** Greatest value; 2^31 - 1 when absent. */
+  readonly max?: number;
+}
+/** Default as text (`"128kb"`); value in bytes. */
+interface SizeRow extends RowOf<"size", string, number> {
+  readonly min?: number;
+  readonly max?: number;
+}
+/** Default as text (`"30s"`); value in milliseconds, may have a fraction. */
+interface DurationRow extends RowOf<"duration", string, number> {
+  readonly min?: number;
+  readonly max?: number;
+}
+
+export type ConfigRow = StringRow | BoolRow | ChoiceRow | IntRow | SizeRow | DurationRow;
+
+/** Key (lower case) -> row, in the order of the default file and of the JSON. */
+export type ConfigTable = Readonly<Record<string, ConfigRow>>;
+
+type ValueOf<Row> = Row extends { kind: "choice"; choices: readonly (infer Choice)[] }
+  ? Choice
+  : Row extends { kind: "string" }
+    ? string
+    : Row extends { kind: "bool" }
+      ? boolean
+      : number;
+
+/** The loaded object of a table. */
+export type ConfigOf<T extends ConfigTable> = { readonly [Key in keyof T]: ValueOf<T[Key]> };
+
+const INT_MAX = 0x7fff_ffff;
+
+/**
+ * Reads `text` on top of the defaults and checks every rule.
+ * @param section read only this table of the file (`proxy` for `[proxy]`); "" reads the top level
+ * @throws CodisError "usage" for bad TOML (with line and column), a wrong type or a broken rule
+ */
+export function loadConfig<T extends ConfigTable>(
+  table: T,
+  text: string,
+  section = "",
+): { config: ConfigOf<T>; warnings: string[] } {
+  const file = new Source(text, section);
+  const warnings: string[] = [];
+  const config: Record<string, ConfigValue> = defaultValues(table);
+  const seen = new Set<string>();
+  for (const [name, value] of Object.entries(file.values)) {
+    const key = name.toLowerCase();
+    const row = Object.hasOwn(table, key) ? table[key] : undefined;
+    if (row === undefined) {
+      warnings.push(unknownKey(table, name, file.where(name)));
+      continue;
+    }
+    if (seen.has(key)) throw broken(key, "given twice", file.where(name));
+    seen.add(key);
+    config[key] = readValue(row, key, value, file.where(name));
+  }
+  checkRules(table, config, (key) => file.where(key));
+  return { config: config as ConfigOf<T>, warnings };
+}
+
+/** The names of the tables in `text` (`[proxy]` -> `proxy`). Throws CodisError "usage" on bad TOML. */
+export function configSections(text: string): string[] {
+  const values = parseToml(text);
+  return Object.keys(values).filter((name) => isTable(values[name]));
+}
+
+/** The config nobody changed. */
+export function defaultConfig<T extends ConfigTable>(table: T): ConfigOf<T> {
+  return defaultValues(table) as ConfigOf<T>;
+}
+
+/**
+ * Checks a config again after flags changed it.
+ * @throws CodisError "usage" naming the first key whose rule is broken
+ */
+export function checkConfig<T extends ConfigTable>(table: T, config: ConfigOf<T>): void {
+  checkRules(table, config, () => "");
+}
+
+/** TOML with a comment per key, in table order; under `[section]` when one is named. */
+export function renderDefaults(table: ConfigTable, section = ""): string {
+  const head = section === "" ? "" : `[${section}]\n\n`;
+  const rows = Object.entries(table).map(([key, row]) => {
+    const choices = row.kind === "choice" ? ` One of: ${row.choices.map(quote).join(", ")}.` : "";
+    const value = typeof row.default === "string" ? quote(row.default) : String(row.default);
+    return `${wrapComment(row.comment + choices)}${key} = ${value}\n`;
+  });
+  return head + rows.join("\n");
+}
+
+/** The config as the admin API shows it: upstream's texts for sizes and times, no passwords. */
+export function configToJson<T extends ConfigTable>(
+  table: T,
+  config: ConfigOf<T>,
+): Record<string, ConfigValue> {
+  const shown: Record<string, ConfigValue> = {};
+  for (const [key, row] of Object.entries(table)) {
+    if (row.secret === "omit") continue;
+    const value: ConfigValue = config[key]!;
+    shown[key] = row.secret === "blank" ? "" : showValue(row, value);
+  }
+  return shown;
+}
+
+function showValue(row: ConfigRow, value: ConfigValue): ConfigValue {
+  if (row.kind === "size") return formatSize(value as number);
+  if (row.kind === "duration") return formatDuration(value as number);
+  return value;
+}
+
+/** One table of a parsed file, and where its keys stand in the text. */
+class Source {
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly #text: string;
+  readonly #section: string;
+
+  constructor(text: string, section: string) {
+    const values = parseToml(text);
+    const chosen = section === "" ? values : (values[section] ?? {});
+    if (!isTable(chosen)) {
+      throw new CodisError("usage", `invalid ${section}: must be a table, [${section}]`);
+    }
+    this.values = chosen;
+    this.#text = text;
+    this.#section = section;
+  }
+
+  /** `line 12`, or "" when the key does not stand alone at the start of a line. */
+  where(key: string): string {
+    let section = "";
+    const lines = this.#text.split("\n");
+    for (const [i, line] of lines.entries()) {
+      const header = /^\s*\[\s*"?([^\]"]*?)"?\s*\]/.exec(line);
+      if (header !== null) section = header[1]!;
+      const assigned = /^\s*["']?([\w.-]+)["']?\s*=/.exec(line);
+      if (section !== this.#section || assigned === null) continue;
+      if (assigned[1]!.toLowerCase() === key.toLowerCase()) return `line ${i + 1}`;
+    }
+    return "";
+  }
+}
+
+function parseToml(text: string): Record<string, unknown> {
+  try {
+    return parse(text, { integersAsBigInt: "asNeeded" });
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const reason = error.message.split("\n")[0]!;
+    throw new CodisError(
+      "usage",
+      `bad TOML at line ${error.line}, column ${error.column}: ${reason}`,
+    );
+  }
+}
+
+function isTable(value: unknown): value is Record<string, unknown> {
+  return (
+    typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date)
+  );
+}
+
+function defaultValues(table: ConfigTable): Record<string, ConfigValue> {
+  const values: Record<string, ConfigValue> = {};
+  for (const [key, row] of Object.entries(table)) {
+    values[key] = readValue(row, key, row.default, "in the defaults");
+  }
+  return values;
+}
+
+function readValue(row: ConfigRow, key: string, value: unknown, where: string): ConfigValue {
+  const type = typeOf(value);
+  const wrongType = (wanted: string): CodisError =>
+    broken(key, `${showRaw(row, value)} is ${type}, must be ${wanted}`, where);
+  switch (row.kind) {
+    case "string":
+    case "choice":
+      if (typeof value !== "string") throw wrongType("a string");
+      return value;
+    case "bool":
+      if (typeof value !== "boolean") throw wrongType("true or false");
+      return value;
+    case "int":
+      if (typeof value === "bigint" || Number.isInteger(value)) return Number(value);
+      throw wrongType("an integer");
+    case "size":
+    case "duration": {
+      if (typeof value !== "string" && typeof value !== "number") {
+        throw wrongType(row.kind === "size" ? 'a size such as "128kb"' : 'a time such as "30s"');
+      }
+      try {
+        return row.kind === "size" ? parseSize(value) : parseDuration(value);
+      } catch (error) {
+        throw broken(key, `${showRaw(row, value)}: ${errorText(error)}`, where);
+      }
+    }
+  }
+}
+
+function checkRules(
+  table: ConfigTable,
+  config: Readonly<Record<string, ConfigValue>>,
+  where: (key: string) => string,
+): void {
+  for (const [key, row] of Object.entries(table)) {
+    const value = config[key];
+    assert(value !== undefined, `config has the key ${key}`);
+    const rule = brokenRule(row, value, config);
+    if (rule === undefined) continue;
+    const text = complaintOf(row, value) ?? `invalid ${key}`;
+    const shown = row.secret === undefined ? quote(showValue(row, value)) : "its value";
+    throw new CodisError("usage", text, new Error(withPlace(`${shown} ${rule}`, where(key))));
+  }
+}
+
+function brokenRule(
+  row: ConfigRow,
+  value: ConfigValue,
+  config: Readonly<Record<string, ConfigValue>>,
+): string | undefined {
+  switch (row.kind) {
+    case "string":
+      return row.check?.(value as string, config);
+    case "bool":
+      return row.check?.(value as boolean, config);
+    case "choice":
+      if (!row.choices.includes(value as string)) {
+        return `must be one of ${row.choices.map(quote).join(", ")}`;
+      }
+      return row.check?.(value as string, config);
+    case "int":
+    case "size":
+    case "duration": {
+      const min = row.min ?? 0;
+      const max = row.max ?? (row.kind === "int" ? INT_MAX : Number.MAX_SAFE_INTEGER);
+      const number = value as number;
+      if (number < min) return `must be at least ${String(showValue(row, min))}`;
+      if (number > max) return `must be at most ${String(showValue(row, max))}`;
+      return row.check?.(number, config);
+    }
+  }
+}
+
+function complaintOf(row: ConfigRow, value: ConfigValue): string | undefined {
+  // The kind of `value` was settled when it was read; the union of rows cannot say so.
+  return (row.complaint as ((value: ConfigValue) => string) | undefined)?.(value);
+}
+
+function broken(key: string, rule: string, where: string): CodisError {
+  return new CodisError("usage", `invalid ${key}`, new Error(withPlace(rule, where)));
+}
+
+function withPlace(text: string, where: string): string {
+  return where === "" ? text : `${text} (${where})`;
+}
+
+function unknownKey(table: ConfigTable, name: string, where: string): string {
+  const near = nearest(name, Object.keys(table));
+  const hint = near === undefined ? "" : `, did you mean ${near}?`;
+  return withPlace(`unknown key ${name}`, where) + hint;
+}
+
+function typeOf(value: unknown): string {
+  if (typeof value === "string") return "a string";
+  if (typeof value === "boolean") return "a boolean";
+  if (typeof value === "bigint" || Number.isInteger(value)) return "an integer";
+  if (typeof value === "number") return "a float";
+  if (Array.isArray(value)) return "an array";
+  return value instanceof Date ? "a date" : "a table";
+}
+
+function showRaw(row: ConfigRow, value: unknown): string {
+  if (row.secret !== undefined) return "its value";
+  if (isTable(value) || Array.isArray(value)) return "the value";
+  return typeof value === "string" ? quote(value) : String(value);
+}
+
+/** A basic TOML string; JSON's escapes are a subset of TOML's. */
+function quote(value: ConfigValue): string {
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
+}
+
+const COMMENT_COLUMNS = 100;
+
+function wrapComment(text: string): string {
+  let line = "#";
+  let lines = "";
+  for (const word of text.split(/\s+/)) {
+    if (line.length + 1 + word.length > COMMENT_COLUMNS) {
+      lines += `${line}\n`;
+      line = "#";
+    }
+    line += ` ${word}`;
+  }
+  return `${lines}${line}\n`;
+}
