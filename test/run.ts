@@ -18,7 +18,18 @@ interface Stage {
 /** One hanging test must not eat the time of all others. */
 const TEST_TIMEOUT_MS = 120_000;
 
-const UNIT_FOLDERS = ["base", "resp", "slots", "commands", "model", "net", "store", "redis", "api"];
+const UNIT_FOLDERS = [
+  "support",
+  "base",
+  "resp",
+  "slots",
+  "commands",
+  "model",
+  "net",
+  "store",
+  "redis",
+  "api",
+];
 const ROLE_FOLDERS = ["proxy", "server", "dashboard", "scenarios", "golden", "cmd"];
 
 const STAGES: readonly Stage[] = [
