@@ -28,4 +28,4 @@ export const PROXY = record({
   hostname: text,
   datacenter: text,
 });
-export type Proxy = ValueOf<typeof PROXY>;
+export type ProxyModel = ValueOf<typeof PROXY>;

@@ -1,0 +1,252 @@
+/**
+ * The coordinator in a folder R of the local disk. Source: Codis pkg/models/fs, spec/storage.md 6.
+ *
+ *   R/data<node path>   one file per node (0600), folders for folders (0755)
+ *   R/data.lck          held with flock during every operation, by all programs that share R
+ *   R/temp/             new contents are written here, then renamed onto their node
+ *
+ * Where we differ: a held lock is waited for, contents and folders are synced to disk before a write
+ * returns, and a lease is a file on which its owner holds flock until it releases it or dies.
+ * Operations of one instance run one after the other. Nothing is cached.
+ */
+
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsync,
+  ftruncateSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { assert } from "../base/assert.ts";
+import { CodisError } from "../base/errors.ts";
+import type { Coordinator, Lease } from "./coordinator.ts";
+import { tryFlock } from "./flock.ts";
+
+/** How long an operation waits for R/data.lck, and how often it tries. */
+const LOCK_WAIT_MS = 5_000;
+const LOCK_RETRY_MS = 5;
+
+const syncFile = promisify(fsync);
+
+export class FilesystemCoordinator implements Coordinator {
+  readonly #root: string;
+  readonly #lockWaitMs: number;
+  readonly #leases = new Set<FileLease>();
+  /** The last operation queued; the next one starts when it has ended. */
+  #last: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  /**
+   * @param root the folder R; made on first use
+   * @param lockWaitMs how long to wait for a lock that another program holds
+   */
+  constructor(root: string, lockWaitMs = LOCK_WAIT_MS) {
+    this.#root = resolve(root);
+    this.#lockWaitMs = lockWaitMs;
+  }
+
+  create(path: string, data: string, lease?: Lease): Promise<void> {
+    return this.#run("create", path, async () => {
+      this.#checkLease(lease);
+      const file = this.#fileOf(path);
+      if (exists(file)) throw new CodisError("conflict", "file already exists");
+      await this.#write(file, data);
+    });
+  }
+
+  update(path: string, data: string, lease?: Lease): Promise<void> {
+    return this.#run("write", path, async () => {
+      this.#checkLease(lease);
+      await this.#write(this.#fileOf(path), data);
+    });
+  }
+
+  remove(path: string, lease?: Lease): Promise<void> {
+    return this.#run("remove", path, async () => {
+      this.#checkLease(lease);
+      const file = this.#fileOf(path);
+      if (!exists(file)) return;
+      rmSync(file, { recursive: true });
+      await syncFolder(dirname(file));
+    });
+  }
+
+  read(path: string): Promise<string | undefined> {
+    return this.#run("read", path, () => {
+      const file = this.#fileOf(path);
+      return exists(file) ? readFileSync(file, "utf8") : undefined;
+    });
+  }
+
+  list(path: string): Promise<string[] | undefined> {
+    return this.#run("list", path, () => {
+      const folder = this.#fileOf(path);
+      if (!exists(folder)) return undefined;
+      return readdirSync(folder)
+        .sort()
+        .map((name) => `${path}/${name}`);
+    });
+  }
+
+  acquireLease(path: string): Promise<Lease | undefined> {
+    return this.#run("lease", path, () => {
+      const file = this.#fileOf(path);
+      mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
+      const fd = openSync(file, constants.O_RDWR | constants.O_CREAT, 0o600);
+      if (!tryFlock(fd)) {
+        closeSync(fd);
+        return undefined;
+      }
+      const previous = readFileSync(file, "utf8");
+      const lease: FileLease = {
+        path,
+        previous,
+        fd,
+        write: (data) => this.#run("write", path, () => this.#writeLease(lease, data)),
+        release: () => this.#run("release", path, () => this.#releaseLease(lease)),
+      };
+      this.#leases.add(lease);
+      return lease;
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#last;
+    for (const lease of this.#leases) closeSync(lease.fd);
+    this.#leases.clear();
+  }
+
+  /** Queues `work`, runs it under the lock, and says in an error what was attempted. */
+  #run<T>(verb: string, path: string, work: () => T | Promise<T>): Promise<T> {
+    const turn = this.#last.then(async () => {
+      if (this.#closed) throw new CodisError("closed", "use of closed fs client");
+      try {
+        return await this.#locked(work);
+      } catch (error) {
+        if (error instanceof CodisError && error.code === "closed") throw error;
+        const code = error instanceof CodisError ? error.code : "unavailable";
+        throw new CodisError(code, `Cannot ${verb} ${path} below ${this.#root}`, error);
+      }
+    });
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #locked<T>(work: () => T | Promise<T>): Promise<T> {
+    mkdirSync(this.#root, { recursive: true, mode: 0o755 });
+    const fd = openSync(join(this.#root, "data.lck"), constants.O_RDWR | constants.O_CREAT, 0o644);
+    try {
+      const deadlineMs = performance.now() + this.#lockWaitMs;
+      while (!tryFlock(fd)) {
+        if (performance.now() >= deadlineMs) {
+          throw new CodisError(
+            "unavailable",
+            `data.lck is held by another program for ${this.#lockWaitMs} ms: resource temporarily unavailable`,
+          );
+        }
+        await new Promise((done) => setTimeout(done, LOCK_RETRY_MS));
+      }
+      const holder = { now: new Date().toISOString(), pid: process.pid };
+      overwrite(fd, JSON.stringify(holder, null, 4));
+      try {
+        return await work();
+      } finally {
+        ftruncateSync(fd, 0);
+      }
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #fileOf(path: string): string {
+    const file = join(this.#root, "data", path);
+    assert(file.startsWith(join(this.#root, "data", "/")), `node path stays inside: ${path}`);
+    return file;
+  }
+
+  async #write(file: string, data: string): Promise<void> {
+    const temp = join(this.#root, "temp");
+    mkdirSync(temp, { recursive: true, mode: 0o755 });
+    mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
+    const seconds = Math.floor(Date.now() / 1000);
+    const draft = join(temp, `${seconds}.${Math.floor(Math.random() * 1e15)}`);
+    try {
+      const fd = openSync(draft, "wx", 0o600);
+      try {
+        overwrite(fd, data);
+        await syncFile(fd);
+      } finally {
+        closeSync(fd);
+      }
+      renameSync(draft, file);
+    } catch (error) {
+      rmSync(draft, { force: true });
+      throw error;
+    }
+    await syncFolder(dirname(file));
+  }
+
+  #checkLease(lease: Lease | undefined): void {
+    if (lease === undefined) return;
+    const held =
+      this.#leases.has(lease as FileLease) &&
+      sameFile(lease as FileLease, this.#fileOf(lease.path));
+    if (!held) throw new CodisError("closed", `the lease ${lease.path} is lost`);
+  }
+
+  async #writeLease(lease: FileLease, data: string): Promise<void> {
+    this.#checkLease(lease);
+    overwrite(lease.fd, data);
+    await syncFile(lease.fd);
+  }
+
+  #releaseLease(lease: FileLease): void {
+    // The file stays: its text tells the next owner what was left behind if a step before failed.
+    if (this.#leases.delete(lease)) closeSync(lease.fd);
+  }
+}
+
+interface FileLease extends Lease {
+  /** The open lease file; its flock is the lease. */
+  readonly fd: number;
+}
+
+/** Whether the path still names the file that the lease holds: somebody may have removed it. */
+function sameFile(lease: FileLease, file: string): boolean {
+  const named = lstatSync(file, { throwIfNoEntry: false });
+  const held = fstatSync(lease.fd);
+  return named !== undefined && named.ino === held.ino && named.dev === held.dev;
+}
+
+function exists(file: string): boolean {
+  return lstatSync(file, { throwIfNoEntry: false }) !== undefined;
+}
+
+/** Replaces the whole content of an open file. */
+function overwrite(fd: number, text: string): void {
+  ftruncateSync(fd, 0);
+  const bytes = Buffer.from(text);
+  let at = 0;
+  while (at < bytes.length) at += writeSync(fd, bytes, at, bytes.length - at, at);
+}
+
+/** A rename or removal is durable only when the folder is. */
+async function syncFolder(folder: string): Promise<void> {
+  const fd = openSync(folder, "r");
+  try {
+    await syncFile(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

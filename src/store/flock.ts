@@ -1,0 +1,18 @@
+/**
+ * flock(2) through libc: the advisory lock that all programs sharing a filesystem coordinator use. It
+ * belongs to the open file description, so it falls when the file is closed or the process dies.
+ */
+
+import { dlopen } from "bun:ffi";
+
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+const libc = dlopen(process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.6", {
+  flock: { args: ["i32", "i32"], returns: "i32" },
+});
+
+/** Takes the exclusive lock of an open file without waiting; false when another holds it. */
+export function tryFlock(fd: number): boolean {
+  return libc.symbols.flock(fd, LOCK_EX | LOCK_NB) === 0;
+}

@@ -1,0 +1,172 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CodisError, errorText } from "../../src/base/errors.ts";
+import { FilesystemCoordinator } from "../../src/store/filesystem.ts";
+
+let root = "";
+let fs: FilesystemCoordinator;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "codis-fs-"));
+  fs = new FilesystemCoordinator(root);
+});
+
+afterEach(async () => {
+  await fs.close();
+  rmSync(root, { recursive: true, force: true });
+});
+
+async function failure(work: Promise<unknown>): Promise<CodisError> {
+  const error: unknown = await work.then(
+    () => undefined,
+    (reason) => reason,
+  );
+  if (!(error instanceof CodisError)) throw new Error(`expected a CodisError, got ${error}`);
+  return error;
+}
+
+/** Another program holding R/data.lck; ends when its input closes. */
+async function holdLock(script: string): Promise<{ release(): Promise<void> }> {
+  const child = Bun.spawn(["flock", join(root, "data.lck"), "sh", "-c", script], {
+    stdin: "pipe",
+    stdout: "pipe",
+  });
+  const reader = child.stdout.getReader();
+  await reader.read();
+  return {
+    release: async () => {
+      await child.stdin.end();
+      await child.exited;
+    },
+  };
+}
+
+test("A node is a file of mode 0600 below data, in folders of mode 0755", async () => {
+  await fs.create("/codis3/demo/group/group-0001", "text");
+  const file = join(root, "data/codis3/demo/group/group-0001");
+  expect(readFileSync(file, "utf8")).toBe("text");
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  expect(statSync(join(root, "data/codis3/demo")).mode & 0o777).toBe(0o755);
+  expect(statSync(join(root, "data.lck")).mode & 0o777).toBe(0o644);
+  expect(readFileSync(join(root, "data.lck"), "utf8")).toBe("");
+  expect(readdirSync(join(root, "temp"))).toEqual([]);
+});
+
+test("create refuses what exists and changes nothing", async () => {
+  await fs.create("/a", "one");
+  const error = await failure(fs.create("/a", "two"));
+  expect(error.code).toBe("conflict");
+  expect(errorText(error)).toContain("file already exists");
+  expect(await fs.read("/a")).toBe("one");
+});
+
+test("update makes and overwrites, remove takes a missing node and whole folders", async () => {
+  await fs.update("/a/b", "one");
+  await fs.update("/a/b", "two, longer");
+  expect(await fs.read("/a/b")).toBe("two, longer");
+  await fs.remove("/a");
+  await fs.remove("/a");
+  expect(await fs.read("/a/b")).toBeUndefined();
+});
+
+test("list names children sorted bytewise; a file is not a folder", async () => {
+  for (const name of ["b", "a", "C"]) await fs.update(`/dir/${name}`, name);
+  expect(await fs.list("/dir")).toEqual(["/dir/C", "/dir/a", "/dir/b"]);
+  expect(await fs.list("/none")).toBeUndefined();
+  expect(errorText(await failure(fs.list("/dir/a")))).toMatch(/not a directory/i);
+});
+
+test("A write that fails leaves no draft behind", async () => {
+  mkdirSync(join(root, "data/node/child"), { recursive: true });
+  const error = await failure(fs.update("/node", "text"));
+  expect(error.message).toBe(`Cannot write /node below ${root}`);
+  expect(readdirSync(join(root, "temp"))).toEqual([]);
+});
+
+test("A lock held by another program is waited for", async () => {
+  await fs.update("/a", "one");
+  const holder = await holdLock("echo held; cat");
+  let done = false;
+  const reading = fs.read("/a").finally(() => {
+    done = true;
+  });
+  expect(done).toBe(false);
+  await holder.release();
+  expect(await reading).toBe("one");
+});
+
+test("A lock held too long fails the operation with upstream's words, and later ones work", async () => {
+  const hasty = new FilesystemCoordinator(root, 20);
+  await hasty.update("/a", "one");
+  const holder = await holdLock("echo held; cat");
+  expect(errorText(await failure(hasty.read("/a")))).toContain("resource temporarily unavailable");
+  await holder.release();
+  expect(await hasty.read("/a")).toBe("one");
+  await hasty.close();
+});
+
+test("Two programs write one folder at once and nothing is lost", async () => {
+  const script = `
+    import { FilesystemCoordinator } from ${JSON.stringify(join(import.meta.dir, "../../src/store/filesystem.ts"))};
+    const fs = new FilesystemCoordinator(${JSON.stringify(root)});
+    for (let i = 0; i < 50; i++) await fs.create("/theirs/" + i, String(i));
+    await fs.close();`;
+  const child = Bun.spawn([process.execPath, "-e", script], { stderr: "inherit" });
+  for (let i = 0; i < 50; i++) await fs.create(`/ours/${i}`, String(i));
+  expect(await child.exited).toBe(0);
+  expect((await fs.list("/ours"))?.length).toBe(50);
+  expect((await fs.list("/theirs"))?.length).toBe(50);
+  expect(readdirSync(join(root, "temp"))).toEqual([]);
+});
+
+test("A lease belongs to one owner until released, and passes on what was written", async () => {
+  const other = new FilesystemCoordinator(root);
+  const lease = await fs.acquireLease("/p/lease");
+  expect(lease?.previous).toBe("");
+  await lease?.write("mine");
+  expect(await other.acquireLease("/p/lease")).toBeUndefined();
+  await lease?.release();
+  const next = await other.acquireLease("/p/lease");
+  expect(next?.previous).toBe("mine");
+  await other.close();
+});
+
+test("A lease falls when its owner is killed", async () => {
+  const script = `
+    import { FilesystemCoordinator } from ${JSON.stringify(join(import.meta.dir, "../../src/store/filesystem.ts"))};
+    const fs = new FilesystemCoordinator(${JSON.stringify(root)});
+    await (await fs.acquireLease("/p/lease")).write("theirs");
+    console.log("held");
+    await Bun.stdin.text();`;
+  const child = Bun.spawn([process.execPath, "-e", script], { stdin: "pipe", stdout: "pipe" });
+  await child.stdout.getReader().read();
+  expect(await fs.acquireLease("/p/lease")).toBeUndefined();
+  child.kill("SIGKILL");
+  await child.exited;
+  expect((await fs.acquireLease("/p/lease"))?.previous).toBe("theirs");
+});
+
+test("A write conditioned on a lease that was removed fails and changes nothing", async () => {
+  const lease = await fs.acquireLease("/p/lease");
+  await fs.update("/p/node", "one", lease);
+  rmSync(join(root, "data/p/lease"));
+  const error = await failure(fs.update("/p/node", "two", lease));
+  expect(error.code).toBe("closed");
+  expect(await fs.read("/p/node")).toBe("one");
+});
+
+test("After close every call fails with upstream's words", async () => {
+  await fs.close();
+  expect((await failure(fs.read("/a"))).message).toBe("use of closed fs client");
+  expect(existsSync(join(root, "data"))).toBe(false);
+});
