@@ -1,0 +1,254 @@
+/**
+ * Pure: values to RESP bytes. `encodeRequest` makes one request; `ReplyWriter` collects the output of
+ * one connection.
+ *
+ *   buf:  | sent | waiting to be sent | room |
+ *         0      head                 length buf.length
+ *
+ * The buffer comes from a pool at the first byte and goes back when everything is consumed. What
+ * lies in [head, length) stays where it is until `consume`, so a length is a good mark to
+ * `truncate` to within one turn.
+ */
+
+import { giveBuffer, takeBuffer } from "../base/buffer-pool.ts";
+import { copyBytes, digitCount, EMPTY_BYTES, writeInteger } from "../base/bytes.ts";
+import { EMPTY_ARRAY, NIL, NIL_ARRAY, OK } from "./reply.ts";
+
+const CR = 0x0d;
+const LF = 0x0a;
+const STAR = 0x2a;
+const PLUS = 0x2b;
+const COMMA = 0x2c;
+const MINUS = 0x2d;
+const COLON = 0x3a;
+const DOLLAR = 0x24;
+
+/** Type byte, sign, 19 digits, CR LF. */
+const INTEGER_LINE_BYTES = 23;
+/** Texts this short are written by a loop; longer ones by `latin1Write`. */
+const TEXT_LOOP_CHARS = 16;
+/** Sent bytes that may lie before what waits. */
+const SENT_KEPT_BYTES = 64 * 1024;
+
+/** A request as an array of bulks: strings as UTF-8, numbers in decimal. */
+export function encodeRequest(args: readonly (string | Buffer | number)[]): Buffer {
+  let bytes = digitCount(args.length) + 3;
+  for (const arg of args) {
+    const length = argBytes(arg);
+    bytes += digitCount(length) + length + 5;
+  }
+  const request = Buffer.allocUnsafeSlow(bytes);
+  let at = writeLengthLine(STAR, args.length, request, 0);
+  for (const arg of args) {
+    at = writeLengthLine(DOLLAR, argBytes(arg), request, at);
+    if (typeof arg === "object") at += arg.copy(request, at);
+    else at += request.write(String(arg), at);
+    request[at++] = CR;
+    request[at++] = LF;
+  }
+  return request;
+}
+
+function argBytes(arg: string | Buffer | number): number {
+  return typeof arg === "object" ? arg.length : Buffer.byteLength(String(arg));
+}
+
+/** Writes `<type>N\r\n`; returns the index after it. */
+function writeLengthLine(type: number, n: number, dst: Buffer, at: number): number {
+  dst[at] = type;
+  const end = writeInteger(n, dst, at + 1);
+  dst[end] = CR;
+  dst[end + 1] = LF;
+  return end + 2;
+}
+
+/** Writes latin1 text; returns the index after it. */
+function writeText(text: string, dst: Buffer, at: number): number {
+  if (text.length > TEXT_LOOP_CHARS) return at + dst.latin1Write(text, at, text.length);
+  for (let i = 0; i < text.length; i++) dst[at + i] = text.charCodeAt(i);
+  return at + text.length;
+}
+
+/**
+ * The output of one connection: replies, or requests by `append`. Limits are its owner's business:
+ * `pendingBytes` says how much waits.
+ */
+export class ReplyWriter {
+  /** Replaced when it grows or is given back: read the field again after every call. */
+  buf: Buffer = EMPTY_BYTES;
+  /** End of what is written. */
+  length = 0;
+  /** Start of what is not consumed. */
+  head = 0;
+
+  /** Bytes written and not consumed. */
+  get pendingBytes(): number {
+    return this.length - this.head;
+  }
+
+  /** Makes room for `bytes` behind `length`, for a caller that writes into `buf` itself. */
+  reserve(bytes: number): void {
+    if (this.length + bytes > this.buf.length) this.#grow(this.length + bytes);
+  }
+
+  /** `+OK` */
+  ok(): void {
+    this.raw(OK);
+  }
+
+  /** `+text`, latin1; line ends in it become blanks. */
+  simple(text: string): void {
+    this.#textLine(PLUS, text);
+  }
+
+  /** `-text`, latin1, such as `ERR syntax error`; line ends in it become blanks. */
+  error(text: string): void {
+    this.#textLine(MINUS, text);
+  }
+
+  /** `:n`, a safe integer. */
+  integer(n: number): void {
+    this.#lengthLine(COLON, n);
+  }
+
+  /** `:n`, any int64. */
+  bigInteger(n: bigint): void {
+    this.#textLine(COLON, n.toString());
+  }
+
+  /** `$length`, then src[from, to). */
+  bulk(src: Buffer, from: number, to: number): void {
+    const length = to - from;
+    this.reserve(INTEGER_LINE_BYTES + length + 2);
+    const at = writeLengthLine(DOLLAR, length, this.buf, this.length);
+    copyBytes(src, from, to, this.buf, at);
+    this.#endLine(at + length);
+  }
+
+  /** A bulk from a latin1 string. */
+  bulkText(text: string): void {
+    this.reserve(INTEGER_LINE_BYTES + text.length + 2);
+    const at = writeLengthLine(DOLLAR, text.length, this.buf, this.length);
+    this.#endLine(writeText(text, this.buf, at));
+  }
+
+  /** An integer as a bulk, `$2\r\n42`. */
+  bulkInteger(n: number): void {
+    this.reserve(2 * INTEGER_LINE_BYTES);
+    const at = writeLengthLine(DOLLAR, digitCount(n), this.buf, this.length);
+    this.#endLine(writeInteger(n, this.buf, at));
+  }
+
+  /** Null bulk. */
+  nil(): void {
+    this.raw(NIL);
+  }
+
+  /** Null array. */
+  nilArray(): void {
+    this.raw(NIL_ARRAY);
+  }
+
+  emptyArray(): void {
+    this.raw(EMPTY_ARRAY);
+  }
+
+  /** Head of an array; `count` replies must follow. */
+  array(count: number): void {
+    this.#lengthLine(STAR, count);
+  }
+
+  /** Head of any other aggregate or bulk, by its type byte: RESP3 `%` map of n pairs, `~`, `>`. */
+  header(type: number, count: number): void {
+    this.#lengthLine(type, count);
+  }
+
+  /** RESP3 `,text`. How a double is written is the server's knowledge; in RESP2 it is a bulk. */
+  double(text: string): void {
+    this.#textLine(COMMA, text);
+  }
+
+  /** Bytes that already are RESP. */
+  raw(bytes: Buffer): void {
+    this.append(bytes, 0, bytes.length);
+  }
+
+  /** src[from, to), bytes that already are RESP. */
+  append(src: Buffer, from: number, to: number): void {
+    const end = this.length + to - from;
+    if (end > this.buf.length) this.#grow(end);
+    copyBytes(src, from, to, this.buf, this.length);
+    this.length = end;
+  }
+
+  /** Takes back what was written after `length`, an earlier value of the field, in the same turn. */
+  truncate(length: number): void {
+    this.length = length;
+  }
+
+  /** The first `bytes` pending bytes are sent. Gives the buffer back when nothing is left. */
+  consume(bytes: number): void {
+    this.head += bytes;
+    const rest = this.length - this.head;
+    if (rest === 0) {
+      this.clear();
+    } else if (this.head >= rest && this.head >= SENT_KEPT_BYTES) {
+      // At least as much was sent as is moved now, so moving costs no more than sending.
+      this.#moveRest(rest);
+    }
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    if (this.buf !== EMPTY_BYTES) giveBuffer(this.buf);
+    this.buf = EMPTY_BYTES;
+    this.length = 0;
+    this.head = 0;
+  }
+
+  /** A copy of everything pending, which is then consumed. */
+  take(): Buffer {
+    const taken = Buffer.from(this.buf.subarray(this.head, this.length));
+    this.clear();
+    return taken;
+  }
+
+  #moveRest(rest: number): void {
+    if (rest * 4 < this.buf.length) {
+      const smaller = takeBuffer(rest * 2);
+      this.buf.copy(smaller, 0, this.head, this.length);
+      giveBuffer(this.buf);
+      this.buf = smaller;
+    } else {
+      this.buf.copyWithin(0, this.head, this.length);
+    }
+    this.head = 0;
+    this.length = rest;
+  }
+
+  #grow(capacity: number): void {
+    const larger = takeBuffer(capacity);
+    // All of it, also what is sent: whoever holds a mark still finds it.
+    this.buf.copy(larger, 0, 0, this.length);
+    if (this.buf !== EMPTY_BYTES) giveBuffer(this.buf);
+    this.buf = larger;
+  }
+
+  #lengthLine(type: number, n: number): void {
+    this.reserve(INTEGER_LINE_BYTES);
+    this.length = writeLengthLine(type, n, this.buf, this.length);
+  }
+
+  #textLine(type: number, text: string): void {
+    const clean = /[\r\n]/.test(text) ? text.replace(/[\r\n]/g, " ") : text;
+    this.reserve(clean.length + 3);
+    this.buf[this.length] = type;
+    this.#endLine(writeText(clean, this.buf, this.length + 1));
+  }
+
+  #endLine(at: number): void {
+    this.buf[at] = CR;
+    this.buf[at + 1] = LF;
+    this.length = at + 2;
+  }
+}
