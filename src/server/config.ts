@@ -1,0 +1,173 @@
+/**
+ * The server's configuration: keys as in redis.conf, in TOML (`maxmemory = "1gb"`). The table gives
+ * the file's rules and defaults; `runtime-config.ts` says which keys CONFIG SET may change.
+ */
+
+import type { ConfigOf, ConfigTable } from "../base/config.ts";
+
+export const SERVER_CONFIG = {
+  bind: {
+    kind: "string",
+    default: "127.0.0.1",
+    comment: "Address to listen on; one. 0.0.0.0 means all of IPv4.",
+    check: (value) => (value === "" ? "must not be empty" : undefined),
+  },
+  port: {
+    kind: "int",
+    default: 6379,
+    max: 65535,
+    comment: "TCP port; 0 takes any that is free.",
+  },
+  "protected-mode": {
+    kind: "bool",
+    default: true,
+    comment: "Without a password, refuse clients that are not on this host.",
+  },
+  requirepass: {
+    kind: "string",
+    default: "",
+    secret: "omit",
+    comment: "Password that clients must give with AUTH; empty for none.",
+  },
+  databases: {
+    kind: "int",
+    default: 16,
+    min: 1,
+    max: 1024,
+    comment: "Number of databases; SELECT takes 0 to one less.",
+  },
+  dir: {
+    kind: "string",
+    default: ".",
+    comment: "Directory of the append-only file. It must exist.",
+  },
+  maxmemory: {
+    kind: "size",
+    default: "0",
+    comment:
+      "Above this many bytes of data, commands that may need more are refused; 0 for no limit.",
+  },
+  "maxmemory-policy": {
+    kind: "choice",
+    default: "noeviction",
+    choices: ["noeviction"],
+    comment: "What gives way when memory is full.",
+  },
+  maxclients: {
+    kind: "int",
+    default: 10000,
+    min: 1,
+    max: 1000000,
+    comment: "Connections served at the same time; more are told so and closed.",
+  },
+  timeout: {
+    kind: "int",
+    default: 0,
+    comment: "Seconds after which a silent client is closed; 0 for never.",
+  },
+  "tcp-keepalive": {
+    kind: "int",
+    default: 300,
+    comment: "Seconds of silence before TCP probes a peer; 0 for never.",
+  },
+  appendonly: {
+    kind: "bool",
+    default: false,
+    comment: "Keep an append-only file, so that data survives a restart.",
+  },
+  appendfsync: {
+    kind: "choice",
+    default: "everysec",
+    choices: ["always", "everysec", "no"],
+    comment:
+      "When the append-only file is forced to disk: before each reply, each second, or by the system.",
+  },
+  appendfilename: {
+    kind: "string",
+    default: "appendonly.aof",
+    comment: "Base of the names of the append-only file's parts.",
+    check: (value) => (/^[^/]+$/.test(value) ? undefined : "must be a file name, not a path"),
+  },
+  appenddirname: {
+    kind: "string",
+    default: "appendonlydir",
+    comment: "Directory, inside dir, of the append-only file's parts.",
+    check: (value) => (/^[^/]+$/.test(value) ? undefined : "must be a file name, not a path"),
+  },
+  "auto-aof-rewrite-percentage": {
+    kind: "int",
+    default: 100,
+    comment:
+      "Rewrite the append-only file when it has grown by this much since the last time; 0 for never.",
+  },
+  "auto-aof-rewrite-min-size": {
+    kind: "size",
+    default: "64mb",
+    comment: "Do not rewrite an append-only file smaller than this by itself.",
+  },
+  "aof-load-truncated": {
+    kind: "bool",
+    default: true,
+    comment: "Start with an append-only file whose end is torn, cutting it; else refuse to start.",
+  },
+  "proto-max-bulk-len": {
+    kind: "size",
+    default: "512mb",
+    min: 1024 * 1024,
+    max: 512 * 1024 * 1024,
+    comment: "The longest argument and string value.",
+  },
+  "client-query-buffer-limit": {
+    kind: "size",
+    default: "1gb",
+    min: 1024 * 1024,
+    comment: "A client whose unfinished request is longer is closed.",
+  },
+  "slowlog-log-slower-than": {
+    kind: "int",
+    default: 10000,
+    min: -1,
+    comment: "Microseconds from which a command is in the slow log; 0 logs all, -1 none.",
+  },
+  "slowlog-max-len": {
+    kind: "int",
+    default: 128,
+    comment: "Entries the slow log keeps.",
+  },
+  "list-max-listpack-size": {
+    kind: "int",
+    default: -2,
+    min: -5,
+    max: 1 << 20,
+    comment: "Size of a list's nodes: elements, or -1 to -5 for 4, 8, 16, 32, 64 KiB.",
+  },
+  "hash-max-listpack-entries": {
+    kind: "int",
+    default: 512,
+    comment: "A hash with more fields becomes a hash table.",
+  },
+  "hash-max-listpack-value": {
+    kind: "int",
+    default: 64,
+    comment: "A hash with a longer field or value (bytes) becomes a hash table.",
+  },
+  "set-max-intset-entries": {
+    kind: "int",
+    default: 512,
+    comment: "A set of more integers becomes a hash table.",
+  },
+  "zset-max-listpack-entries": {
+    kind: "int",
+    default: 128,
+    comment: "A sorted set with more members becomes a skip list.",
+  },
+  "zset-max-listpack-value": {
+    kind: "int",
+    default: 64,
+    comment: "A sorted set with a longer member (bytes) becomes a skip list.",
+  },
+} as const satisfies ConfigTable;
+
+export type ServerConfig = ConfigOf<typeof SERVER_CONFIG>;
+/** The same, as CONFIG SET changes it. */
+export type RuntimeConfig = { -readonly [Key in keyof ServerConfig]: ServerConfig[Key] };

@@ -1,0 +1,431 @@
+/**
+ * One database: keys in the arena, in one dictionary per slot. All access of commands to keys goes
+ * through here, because here happen: the slot and tag index, lazy expiry, hit and miss counts, the
+ * snapshot's copy of what is about to change.
+ *
+ *   key bytes ──> CRC32 ──> slot's dictionary ──> entry (ref)
+ *
+ * An entry ref is valid until the key is removed or a function here returns another ref for it: every
+ * function that may move an entry returns where it is now. Offsets of value bytes are valid until
+ * anything is allocated for that key. A string's bytes lie in its entry (arena/entry.ts: kind is the
+ * type, number the expiry in unix ms); other types keep the ref of their structure in the value word.
+ *
+ * Keys are ranges [from, to) of a buffer that may be the arena's own.
+ */
+
+import { copyBytes } from "../base/bytes.ts";
+import { crc32, hashTag, SLOT_COUNT, tagEnd, tagStart } from "../slots/hash.ts";
+import type { Arena } from "./arena/arena.ts";
+import {
+  createDict,
+  dictCount,
+  dictDrain,
+  dictFind,
+  dictInsert,
+  dictOwnerWord,
+  dictRandom,
+  dictRemove,
+  dictReplace,
+  dictScan,
+  setDictOwnerWord,
+} from "./arena/dict.ts";
+import {
+  createEntry,
+  ENTRY_KEY_BYTES_MAX,
+  ENTRY_LINKS,
+  ENTRY_MARK,
+  ENTRY_NUMBER,
+  entryFlags,
+  entryHash,
+  entryKeyLength,
+  entryKeyOffset,
+  entryKind,
+  entryMemory,
+  entryNumber,
+  entryValueOffset,
+  entryValueWord,
+  kindFlags,
+  resizeEntry,
+  setEntryMark,
+  setEntryNumber,
+} from "./arena/entry.ts";
+import type { Databases } from "./databases.ts";
+import { KEY_TOO_LONG, ReplyError } from "./replies.ts";
+import {
+  addToTagGroup,
+  firstOfTagGroup,
+  moveInTagGroup,
+  nextOfTagGroup,
+  removeFromTagGroup,
+} from "./tags.ts";
+import { STRING } from "./types/value-type.ts";
+
+/** Owner's words of a slot's dictionary. */
+const VOLATILE = 0;
+const TAG_GROUPS = 1;
+
+/** Rotation that brings the bits of the CRC which all keys of a slot share to the top of the hash. */
+const SLOT_BITS = 10;
+const FLAGS_KEPT = ENTRY_LINKS | ENTRY_MARK;
+
+export class Keyspace {
+  readonly databases: Databases;
+  readonly arena: Arena;
+  readonly index: number;
+  /** Keys, those that expired and were not noticed yet included. */
+  size = 0;
+  /** Keys with an expiry. */
+  volatileCount = 0;
+  /** Dictionary of each slot, 0 while it is empty. */
+  #slots = new Int32Array(SLOT_COUNT);
+  /** No key of the slot expires before this (unix ms); may be early, never late. */
+  #slotExpiry = new Float64Array(SLOT_COUNT).fill(Number.POSITIVE_INFINITY);
+
+  /** What `#locate` found out about the last key. */
+  #slot = 0;
+  #hash = 0;
+  #tagCrc = 0;
+  #isTagged = false;
+
+  constructor(databases: Databases, index: number) {
+    this.databases = databases;
+    this.arena = databases.arena;
+    this.index = index;
+  }
+
+  /** The key's entry, or 0 (also when it has just expired). Counts a hit or a miss. */
+  lookupRead(key: Buffer, from: number, to: number): number {
+    const entry = this.#find(key, from, to);
+    if (entry !== 0) this.databases.hits++;
+    else this.databases.misses++;
+    return entry;
+  }
+
+  /** The key's entry, or 0, for a command that only asks about the key: counts nothing. */
+  peek(key: Buffer, from: number, to: number): number {
+    return this.#find(key, from, to);
+  }
+
+  /** The key's entry, or 0, for a command that may change or remove it. */
+  lookupWrite(key: Buffer, from: number, to: number): number {
+    const entry = this.#find(key, from, to);
+    if (entry !== 0 && this.databases.snapshotRuns) this.#tellSnapshot(entry);
+    return entry;
+  }
+
+  #find(key: Buffer, from: number, to: number): number {
+    this.#locate(key, from, to);
+    const head = this.#slots[this.#slot]!;
+    if (head === 0) return 0;
+    const entry = dictFind(this.arena, head, this.#hash, key, from, to);
+    if (entry === 0 || this.volatileCount === 0 || !this.isExpired(entry)) return entry;
+    this.expire(entry);
+    return 0;
+  }
+
+  #locate(key: Buffer, from: number, to: number): void {
+    const tagged = hashTag(key, from, to);
+    const crc = crc32(key, tagStart, tagEnd) | 0;
+    const whole = tagged ? crc32(key, from, to) | 0 : crc;
+    this.#isTagged = tagged;
+    this.#tagCrc = crc;
+    this.#slot = crc & (SLOT_COUNT - 1);
+    this.#hash = (whole >>> SLOT_BITS) | (whole << (32 - SLOT_BITS));
+  }
+
+  #tellSnapshot(entry: number): void {
+    if (!this.isVisited(entry)) this.databases.hooks.beforeChange?.(this, entry);
+  }
+
+  /** The running snapshot has this entry. */
+  markVisited(entry: number): void {
+    setEntryMark(this.arena, entry, this.databases.epoch !== 0);
+  }
+
+  /** The running snapshot has this entry, or does not need it (it is newer). */
+  isVisited(entry: number): boolean {
+    return (entryFlags(this.arena, entry) & ENTRY_MARK) === this.databases.epoch;
+  }
+
+  /**
+   * A new key, which must not exist (look it up first).
+   * @param valueWord for STRING the length of the value, whose bytes the caller then writes at
+   * `entryValueOffset`; for other types the ref of the structure
+   * @returns its entry
+   * @throws ReplyError when the key is longer than an entry can hold
+   */
+  insert(key: Buffer, from: number, to: number, type: number, valueWord: number): number {
+    if (to - from > ENTRY_KEY_BYTES_MAX) throw new ReplyError(KEY_TOO_LONG);
+    this.#locate(key, from, to);
+    return this.#insertLocated(key, from, to, type, valueWord);
+  }
+
+  #insertLocated(key: Buffer, from: number, to: number, type: number, valueWord: number): number {
+    const arena = this.arena;
+    const flags = kindFlags(type) | (this.#isTagged ? ENTRY_LINKS : 0) | this.databases.epoch;
+    const entry = createEntry(arena, this.#hash, flags, key, from, to, valueWord);
+    let head = this.#slots[this.#slot]!;
+    if (head === 0) {
+      head = createDict(arena);
+      this.#slots[this.#slot] = head;
+    }
+    dictInsert(arena, head, entry);
+    this.size++;
+    if (this.#isTagged) {
+      const groups = dictOwnerWord(arena, head, TAG_GROUPS);
+      const now = addToTagGroup(arena, groups, this.#tagCrc, entry);
+      if (now !== groups) setDictOwnerWord(arena, head, TAG_GROUPS, now);
+    }
+    return entry;
+  }
+
+  /**
+   * Sets a key to a string, whatever it was; SET's path. Any expiry is dropped.
+   * @param value the bytes [valueFrom, valueTo), not in the arena
+   * @returns its entry
+   */
+  setString(
+    key: Buffer,
+    from: number,
+    to: number,
+    value: Buffer,
+    valueFrom: number,
+    valueTo: number,
+  ): number {
+    if (to - from > ENTRY_KEY_BYTES_MAX) throw new ReplyError(KEY_TOO_LONG);
+    let entry = this.lookupWrite(key, from, to);
+    const length = valueTo - valueFrom;
+    if (entry === 0) entry = this.#insertLocated(key, from, to, STRING, length);
+    else entry = this.overwrite(entry, STRING, length, false, 0);
+    const memory = entryMemory(this.arena, entry);
+    copyBytes(value, valueFrom, valueTo, memory, entryValueOffset(this.arena, entry));
+    return entry;
+  }
+
+  /**
+   * Gives an existing key another value; the old one is freed. For a STRING that stays a STRING, as
+   * many bytes as both have (and `keptBytes` says) are kept: this is how a string grows and shrinks.
+   * @param entry from lookupWrite
+   * @param valueWord as in insert
+   * @returns its entry
+   */
+  overwrite(
+    entry: number,
+    type: number,
+    valueWord: number,
+    keepExpiry: boolean,
+    keptBytes = Number.POSITIVE_INFINITY,
+  ): number {
+    const arena = this.arena;
+    const flags = entryFlags(arena, entry);
+    const oldType = entryKind(arena, entry);
+    const oldWord = entryValueWord(arena, entry);
+    const kept = keepExpiry ? FLAGS_KEPT | ENTRY_NUMBER : FLAGS_KEPT;
+    const dropsExpiry = (flags & ENTRY_NUMBER) !== 0 && !keepExpiry;
+    const moved = resizeEntry(arena, entry, (flags & kept) | kindFlags(type), valueWord, keptBytes);
+    if (oldType !== STRING) this.databases.release(oldType, oldWord);
+    if (moved !== entry) this.#replace(entry, moved);
+    if (dropsExpiry) this.#countVolatile(moved, -1);
+    return moved;
+  }
+
+  /** Removes a key and frees its value. `entry` is from lookupWrite. */
+  remove(entry: number): void {
+    const type = entryKind(this.arena, entry);
+    const word = entryValueWord(this.arena, entry);
+    this.#takeOut(entry);
+    if (type !== STRING) this.databases.release(type, word);
+  }
+
+  /** Removes a key whose structure (type other than STRING) goes on living under another key. */
+  removeKeepingValue(entry: number): void {
+    this.#takeOut(entry);
+  }
+
+  #takeOut(entry: number): void {
+    const arena = this.arena;
+    const slot = this.slotOf(entry);
+    const head = this.#slots[slot]!;
+    const flags = entryFlags(arena, entry);
+    if (flags & ENTRY_NUMBER) this.#countVolatile(entry, -1);
+    if (flags & ENTRY_LINKS) {
+      const groups = dictOwnerWord(arena, head, TAG_GROUPS);
+      const now = removeFromTagGroup(arena, groups, this.#tagCrcOf(entry), entry);
+      if (now !== groups) setDictOwnerWord(arena, head, TAG_GROUPS, now);
+    }
+    dictRemove(arena, head, entry);
+    arena.free(entry);
+    this.size--;
+    if (dictCount(arena, head) > 0) return;
+    dictDrain(arena, head, Number.POSITIVE_INFINITY, () => {});
+    this.#slots[slot] = 0;
+    this.#slotExpiry[slot] = Number.POSITIVE_INFINITY;
+  }
+
+  #replace(entry: number, moved: number): void {
+    const head = this.#slots[this.slotOf(moved)]!;
+    dictReplace(this.arena, head, entry, moved);
+    if ((entryFlags(this.arena, moved) & ENTRY_LINKS) === 0) return;
+    const groups = dictOwnerWord(this.arena, head, TAG_GROUPS);
+    moveInTagGroup(this.arena, groups, this.#tagCrcOf(moved), moved);
+  }
+
+  #tagCrcOf(entry: number): number {
+    const at = entryKeyOffset(this.arena, entry);
+    const memory = entryMemory(this.arena, entry);
+    hashTag(memory, at, at + entryKeyLength(this.arena, entry));
+    return crc32(memory, tagStart, tagEnd) | 0;
+  }
+
+  /** The slot of a key that exists. */
+  slotOf(entry: number): number {
+    if (entryFlags(this.arena, entry) & ENTRY_LINKS)
+      return this.#tagCrcOf(entry) & (SLOT_COUNT - 1);
+    return entryHash(this.arena, entry) >>> (32 - SLOT_BITS);
+  }
+
+  /** When the key expires, unix ms; NaN when never. */
+  expiryOf(entry: number): number {
+    if ((entryFlags(this.arena, entry) & ENTRY_NUMBER) === 0) return Number.NaN;
+    return entryNumber(this.arena, entry);
+  }
+
+  /** @param entry from lookupWrite @param atMs unix ms @returns its entry */
+  setExpiry(entry: number, atMs: number): number {
+    const flags = entryFlags(this.arena, entry);
+    let moved = entry;
+    if ((flags & ENTRY_NUMBER) === 0) {
+      const word = entryValueWord(this.arena, entry);
+      moved = resizeEntry(this.arena, entry, flags | ENTRY_NUMBER, word, word);
+      if (moved !== entry) this.#replace(entry, moved);
+      this.#countVolatile(moved, 1);
+    }
+    setEntryNumber(this.arena, moved, atMs);
+    const slot = this.slotOf(moved);
+    if (atMs < this.#slotExpiry[slot]!) this.#slotExpiry[slot] = atMs;
+    return moved;
+  }
+
+  /** The key lives for ever. @param entry from lookupWrite @returns its entry */
+  persist(entry: number): number {
+    const flags = entryFlags(this.arena, entry);
+    if ((flags & ENTRY_NUMBER) === 0) return entry;
+    const word = entryValueWord(this.arena, entry);
+    const moved = resizeEntry(this.arena, entry, flags & ~ENTRY_NUMBER, word, word);
+    if (moved !== entry) this.#replace(entry, moved);
+    this.#countVolatile(moved, -1);
+    return moved;
+  }
+
+  #countVolatile(entry: number, change: 1 | -1): void {
+    const head = this.#slots[this.slotOf(entry)]!;
+    setDictOwnerWord(
+      this.arena,
+      head,
+      VOLATILE,
+      dictOwnerWord(this.arena, head, VOLATILE) + change,
+    );
+    this.volatileCount += change;
+  }
+
+  /** The key's time is over at the turn's clock. */
+  isExpired(entry: number): boolean {
+    if ((entryFlags(this.arena, entry) & ENTRY_NUMBER) === 0) return false;
+    return entryNumber(this.arena, entry) <= this.databases.nowMs;
+  }
+
+  /** Removes a key whose time is over, and tells what follows this server. */
+  expire(entry: number): void {
+    if (this.databases.snapshotRuns) this.#tellSnapshot(entry);
+    const at = entryKeyOffset(this.arena, entry);
+    const length = entryKeyLength(this.arena, entry);
+    const memory = entryMemory(this.arena, entry);
+    this.databases.hooks.expired?.(this, memory, at, at + length);
+    this.databases.expiredKeys++;
+    this.remove(entry);
+  }
+
+  /** Keys of a slot, those that expired and were not noticed yet included. */
+  slotSize(slot: number): number {
+    const head = this.#slots[slot]!;
+    return head === 0 ? 0 : dictCount(this.arena, head);
+  }
+
+  /** Keys of a slot that have an expiry. */
+  slotVolatile(slot: number): number {
+    const head = this.#slots[slot]!;
+    return head === 0 ? 0 : dictOwnerWord(this.arena, head, VOLATILE);
+  }
+
+  /** No key of the slot expires before this (unix ms). */
+  slotExpiry(slot: number): number {
+    return this.#slotExpiry[slot]!;
+  }
+
+  /** For who has just looked at all keys of the slot. */
+  setSlotExpiry(slot: number, atMs: number): void {
+    this.#slotExpiry[slot] = atMs;
+  }
+
+  /**
+   * One step of a scan of a slot: adds entries to `found`, expired ones included.
+   * @param cursor 0 to start @returns the next cursor (u32), 0 at the end
+   */
+  scanSlot(slot: number, cursor: number, found: number[]): number {
+    const head = this.#slots[slot]!;
+    return head === 0 ? 0 : dictScan(this.arena, head, cursor, found);
+  }
+
+  /** The first entry whose tag has this CRC32 (signed), or 0; only tagged keys are in a group. */
+  firstOfTag(crc: number): number {
+    const head = this.#slots[crc & (SLOT_COUNT - 1)]!;
+    if (head === 0) return 0;
+    return firstOfTagGroup(this.arena, dictOwnerWord(this.arena, head, TAG_GROUPS), crc);
+  }
+
+  /** The entry after `entry` of the same tag group, or 0; in no order. */
+  nextOfTag(entry: number): number {
+    return nextOfTagGroup(this.arena, entry);
+  }
+
+  /** A key at random (expired ones included), or 0 when there is none. */
+  random(random: () => number): number {
+    let skip = Math.floor(random() * this.size);
+    for (let slot = 0; slot < SLOT_COUNT; slot++) {
+      const size = this.slotSize(slot);
+      if (skip < size) return dictRandom(this.arena, this.#slots[slot]!, random);
+      skip -= size;
+    }
+    return 0;
+  }
+
+  /** Removes all keys; their memory comes back in later turns. */
+  flush(): void {
+    this.databases.hooks.beforeFlush?.(this);
+    for (const head of this.#slots) {
+      if (head === 0) continue;
+      const groups = dictOwnerWord(this.arena, head, TAG_GROUPS);
+      // Groups look like keys with a structure to the one that drains, but name no value of their own.
+      if (groups !== 0) this.databases.releaseGroups(groups);
+      this.databases.releaseSlot(head);
+    }
+    this.forget();
+  }
+
+  /** For Databases.flushAll, which gives the memory back itself. */
+  forget(): void {
+    this.#slots.fill(0);
+    this.#slotExpiry.fill(Number.POSITIVE_INFINITY);
+    this.size = 0;
+    this.volatileCount = 0;
+  }
+
+  /** Exchanges all keys with `other`. */
+  swap(other: Keyspace): void {
+    this.databases.hooks.beforeSwap?.(this, other);
+    [this.#slots, other.#slots] = [other.#slots, this.#slots];
+    [this.#slotExpiry, other.#slotExpiry] = [other.#slotExpiry, this.#slotExpiry];
+    [this.size, other.size] = [other.size, this.size];
+    [this.volatileCount, other.volatileCount] = [other.volatileCount, this.volatileCount];
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * Every error text of the server, without the leading `-`. Source: Redis 7.0 where it knows the case
+ * (src/server.c `createSharedObjects` and the commands' own files), else spec/server.md.
+ */
+
+/**
+ * Thrown by a handler while it reads its arguments, before any change; execute.ts catches it and
+ * answers its text. Made without a stack, because a client can cause any number of them.
+ */
+export class ReplyError {
+  readonly text: string;
+
+  /** @param text as above: code word first (`ERR syntax error`), no `-`, no line end */
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+export const WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value";
+export const SYNTAX = "ERR syntax error";
+export const NOT_INTEGER = "ERR value is not an integer or out of range";
+export const NOT_FLOAT = "ERR value is not a valid float";
+export const OUT_OF_RANGE = "ERR value is out of range";
+export const NOT_POSITIVE = "ERR value is out of range, must be positive";
+export const NO_SUCH_KEY = "ERR no such key";
+export const INDEX_OUT_OF_RANGE = "ERR index out of range";
+export const OVERFLOW = "ERR increment or decrement would overflow";
+export const NAN_OR_INFINITY = "ERR increment would produce NaN or Infinity";
+export const STRING_TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+export const OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'.";
+export const NO_AUTH = "NOAUTH Authentication required.";
+export const DB_OUT_OF_RANGE = "ERR DB index is out of range";
+export const SAME_OBJECT = "ERR source and destination objects are the same";
+export const INVALID_CURSOR = "ERR invalid cursor";
+/** Ours: Redis takes keys and members up to proto-max-bulk-len. */
+export const KEY_TOO_LONG = "ERR keys, fields and members must be shorter than 64 MiB";
+
+/** @param name the command as the table has it, upper case; `CONFIG|GET` for a subcommand */
+export function wrongArity(name: string): string {
+  return `ERR wrong number of arguments for '${name.toLowerCase()}' command`;
+}
+
+export const WRONG_TYPE_ERROR = new ReplyError(WRONG_TYPE);
+export const SYNTAX_ERROR = new ReplyError(SYNTAX);
+export const NOT_INTEGER_ERROR = new ReplyError(NOT_INTEGER);
+export const NOT_FLOAT_ERROR = new ReplyError(NOT_FLOAT);

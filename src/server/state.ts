@@ -1,0 +1,58 @@
+/**
+ * Everything of one running server that commands can reach. server.ts makes it and acts on its
+ * requests; tests make it without a socket.
+ */
+
+import { randomBytes } from "node:crypto";
+import type { Clock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import type { Client } from "./client.ts";
+import type { RuntimeConfig, ServerConfig } from "./config.ts";
+import { Databases } from "./databases.ts";
+import { Slowlog } from "./slowlog.ts";
+import { ServerStats } from "./stats.ts";
+
+/** Who hears of every change, in order: the append-only file now, replicas later. */
+export interface Journal {
+  /** Text of the error that commands with WRITE get while changes cannot be kept; else undefined. */
+  readonly refusal: string | undefined;
+  /** `buf[from, to)` is a request (a RESP array of bulks) that changed database `dbIndex`. */
+  append(dbIndex: number, buf: Buffer, from: number, to: number): void;
+  /** Ends a turn: on return, what was appended is as safe as it must be before replies leave. */
+  commit(): void;
+  /** Lines of INFO persistence that start with `aof_`. */
+  infoLines(): readonly string[];
+}
+
+export class ServerState {
+  readonly config: RuntimeConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly databases: Databases;
+  readonly clients = new Map<number, Client>();
+  readonly stats: ServerStats;
+  readonly slowlog = new Slowlog();
+  readonly startedMs: number;
+  /** 40 hex digits, new at each start. */
+  readonly runId = randomBytes(20).toString("hex");
+  /** Where the server listens, once it does. */
+  port: number;
+  /** Set while changes are kept; execute.ts tells it. */
+  journal: Journal | undefined = undefined;
+  /** The data set is being read in: clients are told to wait. */
+  isLoading = false;
+  /** DEBUG SET-ACTIVE-EXPIRE. */
+  activeExpire = true;
+  /** What SHUTDOWN asks for; server.ts sets it. */
+  shutdown: () => void = () => {};
+
+  constructor(config: ServerConfig, clock: Clock, log: Log) {
+    this.config = { ...config };
+    this.clock = clock;
+    this.log = log;
+    this.port = config.port;
+    this.startedMs = clock.now();
+    this.databases = new Databases(config.databases, this.startedMs);
+    this.stats = new ServerStats();
+  }
+}

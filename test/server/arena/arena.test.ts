@@ -1,0 +1,94 @@
+import { describe, expect, test } from "bun:test";
+import {
+  Arena,
+  blockBytes,
+  CHUNK_BYTES,
+  CHUNK_SHIFT,
+  GRANULE_MASK,
+} from "../../../src/server/arena/arena.ts";
+import { createPrng, type Prng } from "../../support/prng.ts";
+
+/** Numbers in [0, 1). */
+function fractions(prng: Prng): () => number {
+  return () => prng.int(2 ** 30) / 2 ** 30;
+}
+
+function fill(arena: Arena, ref: number, bytes: number, value: number): void {
+  const at = (ref & GRANULE_MASK) << 4;
+  arena.bytes[ref >>> CHUNK_SHIFT]!.fill(value, at, at + bytes);
+}
+
+function holds(arena: Arena, ref: number, bytes: number, value: number): boolean {
+  const at = (ref & GRANULE_MASK) << 4;
+  return arena.bytes[ref >>> CHUNK_SHIFT]!.subarray(at, at + bytes).every((b) => b === value);
+}
+
+describe("Arena", () => {
+  test("blocks of any size, made and freed in random order, never overlap", () => {
+    const random = fractions(createPrng(7));
+    const arena = new Arena();
+    const live: { ref: number; bytes: number; value: number }[] = [];
+    for (let round = 0; round < 20_000; round++) {
+      if (live.length > 0 && random() < 0.48) {
+        const i = Math.floor(random() * live.length);
+        const block = live[i]!;
+        expect(holds(arena, block.ref, block.bytes, block.value)).toBe(true);
+        arena.free(block.ref);
+        live[i] = live.at(-1)!;
+        live.pop();
+      } else {
+        const bytes = 1 + Math.floor(2 ** (random() * (random() < 0.02 ? 22 : 13)));
+        const ref = arena.alloc(bytes);
+        expect(arena.capacity(ref)).toBeGreaterThanOrEqual(bytes);
+        expect(arena.fits(ref, bytes)).toBe(true);
+        const value = round & 255;
+        fill(arena, ref, bytes, value);
+        live.push({ ref, bytes, value });
+      }
+    }
+    for (const block of live) {
+      expect(holds(arena, block.ref, block.bytes, block.value)).toBe(true);
+      arena.free(block.ref);
+    }
+    expect(arena.usedBytes).toBe(0);
+    expect(arena.chunkBytes).toBeLessThanOrEqual(2 * CHUNK_BYTES);
+  });
+
+  test("pages freed by one size class serve another", () => {
+    const arena = new Arena();
+    const small = Array.from({ length: 200_000 }, () => arena.alloc(64));
+    const held = arena.chunkBytes;
+    for (const ref of small) arena.free(ref);
+    for (let i = 0; i < 10_000; i++) arena.alloc(1000);
+    expect(arena.chunkBytes).toBeLessThanOrEqual(held);
+  });
+
+  test("a block above half a chunk takes a chunk of its own size and gives it back", () => {
+    const arena = new Arena();
+    const ref = arena.alloc(20 * 1024 * 1024 + 1);
+    expect(arena.chunkBytes).toBe(CHUNK_BYTES + 20 * 1024 * 1024 + 16);
+    fill(arena, ref, 20 * 1024 * 1024 + 1, 9);
+    arena.free(ref);
+    expect(arena.chunkBytes).toBe(CHUNK_BYTES);
+  });
+
+  test("what a block takes is at most an eighth more than asked, from 128 bytes on", () => {
+    for (let bytes = 128; bytes <= 32_768; bytes += 7) {
+      expect(blockBytes(bytes)).toBeGreaterThanOrEqual(bytes);
+      expect(blockBytes(bytes)).toBeLessThanOrEqual(bytes * 1.125 + 16);
+    }
+  });
+
+  test("reset gives everything back and starts anew", () => {
+    const arena = new Arena();
+    for (let i = 0; i < 50_000; i++) arena.alloc(200);
+    arena.alloc(3 * 1024 * 1024);
+    arena.reset();
+    expect(arena.usedBytes).toBe(0);
+    expect(arena.chunkBytes).toBe(CHUNK_BYTES);
+    const refs = new Set<number>();
+    for (let i = 0; i < 50_000; i++) refs.add(arena.alloc(200));
+    expect(refs.size).toBe(50_000);
+    expect(refs.has(0)).toBe(false);
+  });
+});
