@@ -15,6 +15,7 @@ import {
   type KeySpec,
   MOVABLE_KEYS,
   type ProxyPolicy,
+  READ,
 } from "./spec.ts";
 import { COMMANDS, type CommandName } from "./table.ts";
 
@@ -31,6 +32,8 @@ export interface Command {
   readonly flags: number;
   readonly keys: KeySpec;
   readonly proxy: ProxyPolicy;
+  /** A read that any server with the data answers alike, so a replica may. */
+  readonly replica: boolean;
   /** Whether our own server serves it; then `name` is a `ServedCommand`. */
   readonly server: boolean;
   /** `keys` as a range: `[0, 0, 0]` when there is none or the places depend on the arguments. */
@@ -40,6 +43,17 @@ export interface Command {
   /** The range that `COMMAND INFO` prints. */
   readonly shown: readonly [first: number, last: number, step: number];
 }
+
+/** A cursor belongs to the server that gave it; TOUCH is about the primary's own clock. */
+const PRIMARY_READS: ReadonlySet<CommandName> = new Set<CommandName>([
+  "HSCAN",
+  "SSCAN",
+  "ZSCAN",
+  "SCAN",
+  "SLOTSINFO",
+  "SLOTSSCAN",
+  "TOUCH",
+]);
 
 /** What `findKeys` reads of a request: `RequestDecoder` has this shape. */
 export interface RequestArguments {
@@ -65,6 +79,7 @@ function makeCommand(id: number, name: CommandName, spec: CommandSpec): Command 
     flags: spec.flags | (isRange(keys) || "sub" in keys ? 0 : MOVABLE_KEYS),
     keys,
     proxy,
+    replica: (spec.flags & READ) !== 0 && !PRIMARY_READS.has(name),
     server: spec.server === true,
     first,
     last,

@@ -1,9 +1,10 @@
 /**
- * What a command is, in one place: a row per command of Redis up to 8, Valkey up to 9 and Codis 3.2.
+ * What a command is, in one place: a row per command of Redis up to 8.8, Valkey up to 9.1 and
+ * Codis 3.2; those that come from modules are in `module-table.ts`.
  * Proxy and server both read it; nothing else in the tree lists command names.
  *
- * - `arity` and `flags` are what `COMMAND INFO` of Redis 7 prints (a newer command's are those of the
- *   release it came with), so a container such as CONFIG has the flags of the container: none.
+ * - `arity` and `flags` are what `COMMAND INFO` of Redis 7.0 prints (a newer command's are those of
+ *   the release it came with), so a container such as CONFIG has the flags of the container: none.
  * - `keys` says where keys are; `proxy` what the proxy does. The words are explained in `spec.ts`.
  * - `server: true` marks what our own server serves: its handlers are total over these rows.
  *
@@ -12,6 +13,7 @@
  * `server: true` a handler, which the compiler asks for.
  */
 
+import { MODULE_COMMANDS } from "./module-table.ts";
 import {
   ADMIN,
   ALL,
@@ -49,6 +51,9 @@ export const COMMANDS = {
   APPEND: { arity: 3, flags: GROW | FAST, keys: ONE, proxy: "forward", server: true },
   DECR: { arity: 2, flags: GROW | FAST, keys: ONE, proxy: "forward", server: true },
   DECRBY: { arity: 3, flags: GROW | FAST, keys: ONE, proxy: "forward", server: true },
+  DELEX: { arity: -2, flags: WRITE | FAST, keys: ONE, proxy: "forward" },
+  DELIFEQ: { arity: 3, flags: WRITE, keys: ONE, proxy: "forward" },
+  DIGEST: { arity: 2, flags: READ | FAST, keys: ONE, proxy: "forward" },
   GET: { arity: 2, flags: READ | FAST, keys: ONE, proxy: "forward", server: true },
   GETDEL: { arity: 2, flags: WRITE | FAST, keys: ONE, proxy: "forward", server: true },
   GETEX: { arity: -2, flags: WRITE | FAST, keys: ONE, proxy: "forward", server: true },
@@ -57,9 +62,11 @@ export const COMMANDS = {
   INCR: { arity: 2, flags: GROW | FAST, keys: ONE, proxy: "forward", server: true },
   INCRBY: { arity: 3, flags: GROW | FAST, keys: ONE, proxy: "forward", server: true },
   INCRBYFLOAT: { arity: 3, flags: GROW | FAST, keys: ONE, proxy: "forward", server: true },
+  INCREX: { arity: -2, flags: GROW | FAST, keys: ONE, proxy: "forward" },
   LCS: { arity: -3, flags: READ, keys: TWO, proxy: "colocated" },
   MGET: { arity: -2, flags: READ | FAST, keys: ALL, proxy: "split", server: true },
   MSET: { arity: -3, flags: GROW, keys: [1, -1, 2], proxy: "split", server: true },
+  MSETEX: { arity: -4, flags: GROW, keys: { numkeys: 1, step: 2 }, proxy: "colocated" },
   MSETNX: { arity: -3, flags: GROW, keys: [1, -1, 2], proxy: "colocated", server: true },
   PSETEX: { arity: 4, flags: GROW, keys: ONE, proxy: "forward", server: true },
   SET: { arity: -3, flags: GROW, keys: ONE, proxy: "forward", server: true },
@@ -119,6 +126,7 @@ export const COMMANDS = {
   TYPE: { arity: 2, flags: READ | FAST, keys: ONE, proxy: "forward", server: true },
   UNLINK: { arity: -2, flags: WRITE | FAST, keys: ALL, proxy: "split", server: true },
   WAIT: { arity: 3, flags: NOSCRIPT, keys: NONE, proxy: "refuse" },
+  WAITAOF: { arity: 4, flags: NOSCRIPT, keys: NONE, proxy: "refuse" },
 
   // Lists
   BLMOVE: { arity: 6, flags: GROW | NOSCRIPT | BLOCKING, keys: TWO, proxy: "later" },
@@ -147,19 +155,31 @@ export const COMMANDS = {
   // Hashes
   HDEL: { arity: -3, flags: WRITE | FAST, keys: ONE, proxy: "forward", server: true },
   HEXISTS: { arity: 3, flags: READ | FAST, keys: ONE, proxy: "forward", server: true },
+  HEXPIRE: { arity: -6, flags: GROW | FAST, keys: ONE, proxy: "forward" },
+  HEXPIREAT: { arity: -6, flags: GROW | FAST, keys: ONE, proxy: "forward" },
+  HEXPIRETIME: { arity: -5, flags: READ | FAST, keys: ONE, proxy: "forward" },
   HGET: { arity: 3, flags: READ | FAST, keys: ONE, proxy: "forward", server: true },
   HGETALL: { arity: 2, flags: READ, keys: ONE, proxy: "forward", server: true },
+  HGETDEL: { arity: -5, flags: WRITE | FAST, keys: ONE, proxy: "forward" },
+  HGETEX: { arity: -5, flags: WRITE | FAST, keys: ONE, proxy: "forward" },
   HINCRBY: { arity: 4, flags: GROW | FAST, keys: ONE, proxy: "forward", server: true },
   HINCRBYFLOAT: { arity: 4, flags: GROW | FAST, keys: ONE, proxy: "forward", server: true },
   HKEYS: { arity: 2, flags: READ, keys: ONE, proxy: "forward", server: true },
   HLEN: { arity: 2, flags: READ | FAST, keys: ONE, proxy: "forward", server: true },
   HMGET: { arity: -3, flags: READ | FAST, keys: ONE, proxy: "forward", server: true },
   HMSET: { arity: -4, flags: GROW | FAST, keys: ONE, proxy: "forward", server: true },
+  HPERSIST: { arity: -5, flags: WRITE | FAST, keys: ONE, proxy: "forward" },
+  HPEXPIRE: { arity: -6, flags: GROW | FAST, keys: ONE, proxy: "forward" },
+  HPEXPIREAT: { arity: -6, flags: GROW | FAST, keys: ONE, proxy: "forward" },
+  HPEXPIRETIME: { arity: -5, flags: READ | FAST, keys: ONE, proxy: "forward" },
+  HPTTL: { arity: -5, flags: READ | FAST, keys: ONE, proxy: "forward" },
   HRANDFIELD: { arity: -2, flags: READ, keys: ONE, proxy: "forward", server: true },
   HSCAN: { arity: -3, flags: READ, keys: ONE, proxy: "forward", server: true },
   HSET: { arity: -4, flags: GROW | FAST, keys: ONE, proxy: "forward", server: true },
+  HSETEX: { arity: -6, flags: GROW | FAST, keys: ONE, proxy: "forward" },
   HSETNX: { arity: 4, flags: GROW | FAST, keys: ONE, proxy: "forward", server: true },
   HSTRLEN: { arity: 3, flags: READ | FAST, keys: ONE, proxy: "forward", server: true },
+  HTTL: { arity: -5, flags: READ | FAST, keys: ONE, proxy: "forward" },
   HVALS: { arity: 2, flags: READ, keys: ONE, proxy: "forward", server: true },
 
   // Sets
@@ -254,16 +274,20 @@ export const COMMANDS = {
 
   // Streams
   XACK: { arity: -4, flags: WRITE | FAST, keys: ONE, proxy: "forward" },
+  XACKDEL: { arity: -6, flags: WRITE | FAST, keys: ONE, proxy: "forward" },
   XADD: { arity: -5, flags: GROW | FAST, keys: ONE, proxy: "forward" },
   XAUTOCLAIM: { arity: -6, flags: WRITE | FAST, keys: ONE, proxy: "forward" },
+  XCFGSET: { arity: -2, flags: WRITE | FAST, keys: ONE, proxy: "forward" },
   XCLAIM: { arity: -6, flags: WRITE | FAST, keys: ONE, proxy: "forward" },
   XDEL: { arity: -3, flags: WRITE | FAST, keys: ONE, proxy: "forward" },
+  XDELEX: { arity: -5, flags: WRITE | FAST, keys: ONE, proxy: "forward" },
   XGROUP: {
     arity: -2,
     flags: 0,
     keys: { sub: ["CREATE", "CREATECONSUMER", "DELCONSUMER", "DESTROY", "SETID"] },
     proxy: "forward",
   },
+  XIDMPRECORD: { arity: 5, flags: GROW | FAST, keys: ONE, proxy: "forward" },
   XINFO: {
     arity: -2,
     flags: 0,
@@ -271,6 +295,7 @@ export const COMMANDS = {
     proxy: "forward",
   },
   XLEN: { arity: 2, flags: READ | FAST, keys: ONE, proxy: "forward" },
+  XNACK: { arity: -7, flags: WRITE | FAST, keys: ONE, proxy: "forward" },
   XPENDING: { arity: -3, flags: READ, keys: ONE, proxy: "forward" },
   XRANGE: { arity: -4, flags: READ, keys: ONE, proxy: "forward" },
   XREAD: { arity: -4, flags: READ | BLOCKING, keys: { streams: true }, proxy: "later" },
@@ -278,6 +303,26 @@ export const COMMANDS = {
   XREVRANGE: { arity: -4, flags: READ, keys: ONE, proxy: "forward" },
   XSETID: { arity: -3, flags: GROW | FAST, keys: ONE, proxy: "forward" },
   XTRIM: { arity: -4, flags: WRITE, keys: ONE, proxy: "forward" },
+
+  // Arrays (Redis 8.8)
+  ARCOUNT: { arity: 2, flags: READ | FAST, keys: ONE, proxy: "forward" },
+  ARDEL: { arity: -3, flags: WRITE, keys: ONE, proxy: "forward" },
+  ARDELRANGE: { arity: -4, flags: WRITE, keys: ONE, proxy: "forward" },
+  ARGET: { arity: 3, flags: READ | FAST, keys: ONE, proxy: "forward" },
+  ARGETRANGE: { arity: 4, flags: READ, keys: ONE, proxy: "forward" },
+  ARGREP: { arity: -6, flags: READ, keys: ONE, proxy: "forward" },
+  ARINFO: { arity: -2, flags: READ, keys: ONE, proxy: "forward" },
+  ARINSERT: { arity: -3, flags: GROW, keys: ONE, proxy: "forward" },
+  ARLASTITEMS: { arity: -3, flags: READ, keys: ONE, proxy: "forward" },
+  ARLEN: { arity: 2, flags: READ | FAST, keys: ONE, proxy: "forward" },
+  ARMGET: { arity: -3, flags: READ, keys: ONE, proxy: "forward" },
+  ARMSET: { arity: -4, flags: GROW, keys: ONE, proxy: "forward" },
+  ARNEXT: { arity: 2, flags: READ | FAST, keys: ONE, proxy: "forward" },
+  AROP: { arity: -5, flags: READ, keys: ONE, proxy: "forward" },
+  ARRING: { arity: -4, flags: GROW, keys: ONE, proxy: "forward" },
+  ARSCAN: { arity: -4, flags: READ, keys: ONE, proxy: "forward" },
+  ARSEEK: { arity: 3, flags: WRITE | FAST, keys: ONE, proxy: "forward" },
+  ARSET: { arity: -4, flags: GROW | FAST, keys: ONE, proxy: "forward" },
 
   // Connections
   AUTH: {
@@ -344,6 +389,7 @@ export const COMMANDS = {
   // Redis Cluster
   ASKING: { arity: 1, flags: FAST, keys: NONE, proxy: "refuse" },
   CLUSTER: { arity: -2, flags: 0, keys: NONE, proxy: "refuse" },
+  CLUSTERSCAN: { arity: -2, flags: READ, keys: NONE, proxy: "refuse" },
   READONLY: { arity: 1, flags: LOADING | STALE | FAST, keys: NONE, proxy: "refuse" },
   READWRITE: { arity: 1, flags: LOADING | STALE | FAST, keys: NONE, proxy: "refuse" },
 
@@ -352,6 +398,7 @@ export const COMMANDS = {
   BGREWRITEAOF: { arity: 1, flags: SAVES, keys: NONE, proxy: "refuse", server: true },
   BGSAVE: { arity: -1, flags: SAVES, keys: NONE, proxy: "refuse" },
   COMMAND: { arity: -1, flags: LOADING | STALE, keys: NONE, proxy: "local", server: true },
+  COMMANDLOG: { arity: -2, flags: 0, keys: NONE, proxy: "refuse" },
   CONFIG: { arity: -2, flags: 0, keys: NONE, proxy: "refuse", server: true },
   DBSIZE: { arity: 1, flags: READ | FAST, keys: NONE, proxy: "refuse", server: true },
   DEBUG: {
@@ -365,6 +412,7 @@ export const COMMANDS = {
   FLUSHALL: { arity: -1, flags: WRITE, keys: NONE, proxy: "refuse", server: true },
   FLUSHDB: { arity: -1, flags: WRITE, keys: NONE, proxy: "refuse", server: true },
   "HOST:": { arity: -1, flags: READ | LOADING | STALE, keys: NONE, proxy: "refuse" },
+  HOTKEYS: { arity: -2, flags: 0, keys: NONE, proxy: "refuse" },
   INFO: { arity: -1, flags: LOADING | STALE, keys: NONE, proxy: "local", server: true },
   LASTSAVE: { arity: 1, flags: LOADING | STALE | FAST, keys: NONE, proxy: "refuse" },
   LATENCY: { arity: -2, flags: 0, keys: NONE, proxy: "refuse" },
@@ -384,6 +432,8 @@ export const COMMANDS = {
   "RESTORE-ASKING": { arity: -4, flags: GROW | ASKING, keys: ONE, proxy: "refuse" },
   ROLE: { arity: 1, flags: SESSION, keys: NONE, proxy: "refuse", server: true },
   SAVE: { arity: 1, flags: SAVES | NO_MULTI, keys: NONE, proxy: "refuse" },
+  SENTINEL: { arity: -2, flags: ADMIN, keys: NONE, proxy: "refuse" },
+  SFLUSH: { arity: -3, flags: WRITE, keys: NONE, proxy: "refuse" },
   SHUTDOWN: {
     arity: -1,
     flags: ADMIN | NOSCRIPT | LOADING | STALE | NO_MULTI | ALLOW_BUSY,
@@ -396,6 +446,7 @@ export const COMMANDS = {
   SWAPDB: { arity: 3, flags: WRITE | FAST, keys: NONE, proxy: "refuse", server: true },
   SYNC: { arity: 1, flags: SAVES | NO_MULTI, keys: NONE, proxy: "refuse" },
   TIME: { arity: 1, flags: LOADING | STALE | FAST, keys: NONE, proxy: "refuse", server: true },
+  TRIMSLOTS: { arity: -5, flags: WRITE, keys: NONE, proxy: "refuse" },
 
   // Codis
   SLOTSCHECK: { arity: 0, flags: READ, keys: NONE, proxy: "refuse", server: true },
@@ -430,6 +481,8 @@ export const COMMANDS = {
   "SLOTSRESTORE-ASYNC-AUTH": { arity: 2, flags: SESSION, keys: NONE, proxy: "refuse" },
   "SLOTSRESTORE-ASYNC-SELECT": { arity: 2, flags: LOADING | FAST, keys: NONE, proxy: "refuse" },
   SLOTSSCAN: { arity: -3, flags: READ | RANDOM, keys: NONE, proxy: "local", server: true },
+
+  ...MODULE_COMMANDS,
 } as const satisfies Record<string, CommandSpec>;
 
 /** The name of a command in a row, upper case. */

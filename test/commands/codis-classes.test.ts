@@ -52,3 +52,11 @@ test("Four commands have their key at argument 3", () => {
   }
   for (const name of ["GET", "EVAL_RO", "ZUNION"]) expect(codisKeyIndex(commandOf(name))).toBe(1);
 });
+
+test("What our table lets a replica answer, the original let it answer too", () => {
+  for (const row of recorded) {
+    const command = commandOf(row.command)!;
+    if (!command.replica || command.proxy !== "forward") continue;
+    expect([row.command, row.class]).toEqual([row.command, "R"]);
+  }
+});
