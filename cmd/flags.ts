@@ -213,7 +213,7 @@ function writePidfile(path: string, log: Log): void {
  * ends when its stdin does: that pipe's other end is the parent, so it dies with it however it died.
  * @returns a function that stops listening
  */
-function closeOnSignals(role: RunningRole, log: Log, supervised: boolean): () => void {
+export function closeOnSignals(role: RunningRole, log: Log, supervised: boolean): () => void {
   const close = (reason: string): void => {
     log.info("stopping", { reason });
     // A failing close has nobody else to tell: the process must end all the same.
