@@ -1,0 +1,57 @@
+/**
+ * Pure: the parameters and bodies of admin routes, read strictly, with upstream's error texts.
+ * Upstream ignores a malformed body, or applies what it could read of it; ours is refused whole
+ * (spec/proxy.md 7.2: "A replacement should answer 800 for those").
+ */
+
+import { CodisError, errorText } from "../base/errors.ts";
+import type { Codec } from "../model/record.ts";
+import type { RouteContext } from "./http.ts";
+
+const INT64_MAX = 9223372036854775807n;
+const INT64_MIN = -9223372036854775808n;
+
+/**
+ * A decimal with optional sign, as `strconv.Atoi` of Go.
+ * @throws CodisError "usage" with Go's text: `strconv.Atoi: parsing "abc": invalid syntax`
+ */
+export function parseAtoi(text: string): number {
+  if (!/^[+-]?\d+$/.test(text)) throw atoiError(text, "invalid syntax");
+  const value = BigInt(text.replace(/^\+/, ""));
+  if (value > INT64_MAX || value < INT64_MIN) throw atoiError(text, "value out of range");
+  return Number(value);
+}
+
+function atoiError(text: string, reason: string): CodisError {
+  return new CodisError("usage", `strconv.Atoi: parsing ${JSON.stringify(text)}: ${reason}`);
+}
+
+/** The parameter `name` as an integer of 64 bits; CodisError "usage" `invalid <name>` else. */
+export function integerParam(context: RouteContext, name: string): number {
+  try {
+    return parseAtoi(context.params[name] ?? "");
+  } catch (error) {
+    throw new CodisError("usage", `invalid ${name}`, error);
+  }
+}
+
+/** The parameter `name` as a flag: an integer, not 0 is true. */
+export function flagParam(context: RouteContext, name: string): boolean {
+  return integerParam(context, name) !== 0;
+}
+
+/**
+ * The body as a record or list.
+ * @param name what it holds, for the error text (`slots`)
+ * @throws CodisError "usage" when it is empty, null, not JSON, or a field has the wrong type
+ */
+export function bodyOf<T>(context: RouteContext, codec: Codec<T>, name: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(context.request.body));
+  } catch (error) {
+    throw new CodisError("usage", `Cannot read ${name}: not JSON, ${errorText(error)}`);
+  }
+  if (value === null) throw new CodisError("usage", `Cannot read ${name}: null must be a value`);
+  return codec.read(value, name);
+}

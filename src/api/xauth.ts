@@ -1,0 +1,49 @@
+/**
+ * The two names that upstream derives by hashing: the xauth a caller of an admin API must know, and
+ * the token by which a dashboard knows a proxy again.
+ * Source: Codis pkg/utils/rpc/xauth.go; spec/proxy.md 7.3, spec/dashboard.md 4.
+ */
+
+import { createHash, timingSafeEqual } from "node:crypto";
+import { networkInterfaces } from "node:os";
+import { CodisError } from "../base/errors.ts";
+
+/**
+ * 32 hex digits. Of a proxy: product name, product password, token. Of a dashboard: product name.
+ */
+export function newXauth(...segments: readonly string[]): string {
+  const text = `Codis-XAuth${segments.map((segment) => `-[${segment}]`).join("")}`;
+  return createHash("sha256").update(text).digest("hex").slice(0, 32);
+}
+
+/**
+ * 32 hex digits, the same after every restart on the same machine and addresses.
+ * @param macs hardware addresses of this machine
+ * @param segments product name, then each bound address
+ */
+export function newToken(macs: readonly string[], ...segments: readonly string[]): string {
+  const machine = macs.map((mac) => mac.toLowerCase()).sort();
+  const tail = segments.map((segment) => `-{${segment}}`).join("");
+  return createHash("md5")
+    .update(`Codis-Token@[${machine.join(" ")}]${tail}`)
+    .digest("hex");
+}
+
+/** Hardware addresses of all interfaces that have one; each once per interface. */
+export function hardwareAddresses(): string[] {
+  const macs: string[] = [];
+  for (const entries of Object.values(networkInterfaces())) {
+    // An interface lists its hardware address once per IP.
+    const mac = entries?.[0]?.mac;
+    if (mac !== undefined && mac !== "00:00:00:00:00:00") macs.push(mac);
+  }
+  return macs;
+}
+
+/** Throws CodisError "denied" unless `given` is `expected`; takes the same time for every wrong one. */
+export function checkXauth(expected: string, given: string): void {
+  const wanted = Buffer.from(expected);
+  const bytes = Buffer.from(given);
+  if (bytes.length === wanted.length && timingSafeEqual(bytes, wanted)) return;
+  throw new CodisError("denied", "invalid xauth, please check product name & auth");
+}

@@ -1,0 +1,124 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { connect } from "node:net";
+import { ADMIN_BODY_BYTES_MAX, type AdminRequest, createHandler } from "../../src/api/http.ts";
+import { type AdminServer, serveAdmin } from "../../src/api/serve-admin.ts";
+import { parseAddress } from "../../src/base/address.ts";
+import { CodisError } from "../../src/base/errors.ts";
+
+let server: AdminServer | undefined;
+afterEach(async () => {
+  await server?.close();
+  server = undefined;
+});
+
+const handle = createHandler({
+  home: "/proxy",
+  checkXauth: () => {},
+  changesFromAnywhere: false,
+  routes: [
+    { method: "GET", path: "/proxy", reply: () => "OK" },
+    { method: "PUT", path: "/length", reply: ({ request }) => request.body.length },
+    {
+      method: "GET",
+      path: "/fail",
+      reply: () => {
+        throw new CodisError("usage", "no");
+      },
+    },
+  ],
+});
+
+/** Sends bytes as they are and resolves with all that comes until the server closes. */
+function exchange(address: string, text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const { host, port } = parseAddress(address);
+    const socket = connect({ host: host === "::" ? "127.0.0.1" : host, port });
+    let received = "";
+    socket.on("data", (chunk) => {
+      received += chunk.toString("latin1");
+    });
+    socket.on("close", () => resolve(received));
+    socket.on("error", reject);
+    socket.write(text);
+  });
+}
+
+function get(path: string, method = "GET"): string {
+  return `${method} ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
+}
+
+describe("serveAdmin", () => {
+  test("puts status 800 and its reason on the wire", async () => {
+    server = await serveAdmin("127.0.0.1:0", handle);
+    const answer = await exchange(server.address, get("/fail"));
+    expect(answer.split("\r\n")[0]).toBe("HTTP/1.1 800 status code 800");
+    expect(answer).toContain("\r\nContent-Type: application/json; charset=utf-8\r\n");
+    expect(answer).toEndWith('\r\n\r\n{\n    "Cause": "no",\n    "Stack": null\n}');
+  });
+
+  test("answers HEAD with the headers of GET and no body", async () => {
+    server = await serveAdmin("127.0.0.1:0", handle);
+    const answer = await exchange(server.address, get("/proxy", "HEAD"));
+    expect(answer).toStartWith("HTTP/1.1 200 OK\r\n");
+    expect(answer).toContain("\r\nContent-Length: 4\r\n");
+    expect(answer).toEndWith("\r\n\r\n");
+  });
+
+  test("hands the path over as it was sent", async () => {
+    server = await serveAdmin("127.0.0.1:0", handle);
+    const answer = await exchange(server.address, get("/a/..//proxy"));
+    expect(answer).toStartWith("HTTP/1.1 301 Moved Permanently\r\n");
+    expect(answer).toContain("\r\nLocation: /proxy\r\n");
+  });
+
+  test("reports a wildcard as [::] and where requests come from", async () => {
+    let seen: AdminRequest | undefined;
+    server = await serveAdmin("0.0.0.0:0", (request) => {
+      seen = request;
+      return handle(request);
+    });
+    expect(server.address).toMatch(/^\[::\]:\d+$/);
+    expect(await exchange(server.address, get("/proxy"))).toStartWith("HTTP/1.1 200 OK");
+    expect(seen!.remoteIp).toEndWith("127.0.0.1");
+    expect(seen!.localIp).toEndWith("127.0.0.1");
+  });
+
+  test("refuses a body above the limit with a cause and closes", async () => {
+    server = await serveAdmin("127.0.0.1:0", handle);
+    const put = (bytes: number): string =>
+      `PUT /length HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${bytes}\r\n\r\n${"x".repeat(bytes)}`;
+    expect(await exchange(server.address, put(100_000))).toEndWith("\r\n\r\n100000");
+    const answer = await exchange(server.address, put(ADMIN_BODY_BYTES_MAX + 1));
+    expect(answer).toStartWith("HTTP/1.1 800 status code 800\r\n");
+    expect(answer).toContain("request body must not be larger than 8388608 bytes");
+  });
+
+  test("goes on when a peer leaves in the middle of a body", async () => {
+    server = await serveAdmin("127.0.0.1:0", handle);
+    const { host, port } = parseAddress(server.address);
+    await new Promise<void>((resolve) => {
+      const socket = connect({ host, port }, () => {
+        socket.write("PUT /length HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc", () => {
+          socket.destroy();
+        });
+      });
+      socket.on("close", () => resolve());
+    });
+    expect(await exchange(server.address, get("/proxy"))).toStartWith("HTTP/1.1 200 OK");
+  });
+
+  test("a taken port and a malformed address are errors that say so", async () => {
+    server = await serveAdmin("127.0.0.1:0", handle);
+    await expect(serveAdmin(server.address, handle)).rejects.toThrow(
+      `Cannot listen on the admin address ${server.address}`,
+    );
+    await expect(serveAdmin("nowhere", handle)).rejects.toThrow("missing port in address");
+  });
+
+  test("close refuses new connections and is idempotent", async () => {
+    server = await serveAdmin("127.0.0.1:0", handle);
+    const { address } = server;
+    await Promise.all([server.close(), server.close()]);
+    await expect(exchange(address, get("/proxy"))).rejects.toThrow("ECONNREFUSED");
+  });
+});
