@@ -1,0 +1,147 @@
+/**
+ * The keys of dashboard.toml, in upstream's order. Source: Codis pkg/topom/config.go, spec/dashboard.md 2.
+ */
+
+import type { ConfigOf, ConfigTable } from "../base/config.ts";
+import { isProductName } from "../model/paths.ts";
+
+const notEmpty = (value: string): string | undefined =>
+  value === "" ? "must not be empty" : undefined;
+
+const positive = (value: number): string | undefined =>
+  value > 0 ? undefined : "must be more than 0";
+
+const COORDINATORS = ["filesystem", "fs", "zookeeper", "zk", "etcd"];
+const METHODS = ["sync", "semi-async"];
+
+export const DASHBOARD_CONFIG = {
+  coordinator_name: {
+    kind: "string",
+    default: "filesystem",
+    comment: 'Where the model of the product is stored: "filesystem" (or "fs").',
+    check: (value) =>
+      COORDINATORS.includes(value) ? undefined : `must be one of ${COORDINATORS.join(", ")}`,
+    complaint: (value) =>
+      value === "" ? "invalid coordinator_name" : `invalid coordinator name = ${value}`,
+  },
+  coordinator_addr: {
+    kind: "string",
+    default: "/tmp/codis",
+    comment: "The folder of the filesystem coordinator.",
+    check: notEmpty,
+  },
+  coordinator_auth: {
+    kind: "string",
+    default: "",
+    comment: "user:password, for coordinators that know users.",
+    secret: "blank",
+    check: (value) =>
+      value === "" || value.indexOf(":") > 0 ? undefined : "must be user:password",
+    complaint: () => "invalid auth",
+  },
+  admin_addr: {
+    kind: "string",
+    default: "0.0.0.0:18080",
+    comment: "Where the HTTP API listens; port 0 takes a free one.",
+    check: notEmpty,
+  },
+  product_name: {
+    kind: "string",
+    default: "codis-demo",
+    comment: "The name of the cluster.",
+    check: (value) =>
+      isProductName(value)
+        ? undefined
+        : "must be a word character, then word characters, dots or dashes",
+    complaint: (value) => (value === "" ? "invalid product_name" : `bad product name = ${value}`),
+  },
+  product_auth: {
+    kind: "string",
+    default: "",
+    comment: "Password of all servers of the product, and part of the proxies' key.",
+    secret: "omit",
+  },
+  migration_method: {
+    kind: "string",
+    default: "sync",
+    comment:
+      'How keys of a moving slot travel. "semi-async", the original\'s default, is read but not ' +
+      "supported yet: slots then move as with sync.",
+    check: (value) =>
+      METHODS.includes(value.toLowerCase()) ? undefined : `must be one of ${METHODS.join(", ")}`,
+  },
+  migration_parallel_slots: {
+    kind: "int",
+    default: 100,
+    comment: "Most slots that move at the same time.",
+    min: 1,
+  },
+  migration_async_maxbulks: {
+    kind: "int",
+    default: 200,
+    comment: "Semi-async: most elements of a value sent in one piece.",
+    min: 1,
+  },
+  migration_async_maxbytes: {
+    kind: "size",
+    default: "32mb",
+    comment: "Semi-async: most bytes of a value sent in one piece.",
+    min: 1,
+  },
+  migration_async_numkeys: {
+    kind: "int",
+    default: 500,
+    comment: "Semi-async: most keys under way at the same time.",
+    min: 1,
+  },
+  migration_timeout: {
+    kind: "duration",
+    default: "30s",
+    comment: "How long a server may take to answer a migration command.",
+    check: positive,
+  },
+  sentinel_client_timeout: {
+    kind: "duration",
+    default: "10s",
+    comment: "How long the sentinels may take to answer.",
+    check: positive,
+  },
+  sentinel_quorum: { kind: "int", default: 2, comment: "Quorum of SENTINEL monitor.", min: 1 },
+  sentinel_parallel_syncs: {
+    kind: "int",
+    default: 1,
+    comment: "The sentinels' parallel-syncs.",
+    min: 1,
+  },
+  sentinel_down_after: {
+    kind: "duration",
+    default: "30s",
+    comment: "The sentinels' down-after-milliseconds.",
+    check: positive,
+  },
+  sentinel_failover_timeout: {
+    kind: "duration",
+    default: "5m",
+    comment: "The sentinels' failover-timeout.",
+    check: positive,
+  },
+  sentinel_notification_script: {
+    kind: "string",
+    default: "",
+    comment: "The sentinels' notification-script, sent when not empty.",
+  },
+  sentinel_client_reconfig_script: {
+    kind: "string",
+    default: "",
+    comment: "The sentinels' client-reconfig-script, sent when not empty.",
+  },
+  allow_remote_unauthenticated: {
+    kind: "bool",
+    default: false,
+    comment:
+      "Accept changes through the HTTP API from other machines although product_auth is empty. Ours: " +
+      "the original accepts them always.",
+  },
+} as const satisfies ConfigTable;
+
+export type DashboardConfig = ConfigOf<typeof DASHBOARD_CONFIG>;

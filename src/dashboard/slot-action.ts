@@ -1,0 +1,216 @@
+/**
+ * Pure: slot actions. What an operator may ask of a slot, the steps an action goes through, and which
+ * slots are worked on now. Functions return mappings to store; nothing is stored here.
+ * Source: spec/dashboard.md 12.
+ *
+ *   pending ──> preparing ──> prepared ──> migrating ──> finished ──> (owner = target, no action)
+ *               old backend   locked       keys move      new backend
+ *
+ * Each state is stored before the next step begins, so whoever opens the product next goes on from it.
+ */
+
+import { CodisError } from "../base/errors.ts";
+import type { Mapping, SlotActionState } from "../model/slot.ts";
+import { offlineMapping } from "../model/slot.ts";
+import { SLOT_COUNT } from "../slots/hash.ts";
+import type { Cluster } from "./cluster.ts";
+import { nextActionIndex, requireServedGroup, requireSlot, slotsInAction } from "./cluster.ts";
+import type { RebalancePlan } from "./rebalance.ts";
+
+export interface SlotStep {
+  /** Every proxy must accept the slot in this state before `next` is stored. */
+  readonly fill?: SlotActionState;
+  /** When one refuses, all are given the slot in this state again. */
+  readonly undo?: SlotActionState;
+  /** The slot's keys must have moved before `next` is stored. */
+  readonly move?: true;
+  /** Storing "" hands the slot to its target group. */
+  readonly next: SlotActionState;
+}
+
+export const SLOT_STEPS = {
+  pending: { next: "preparing" },
+  preparing: { fill: "prepared", undo: "preparing", next: "prepared" },
+  prepared: { fill: "migrating", next: "migrating" },
+  migrating: { move: true, next: "finished" },
+  finished: { fill: "finished", next: "" },
+} as const satisfies Record<Exclude<SlotActionState, "">, SlotStep>;
+
+/** The mapping in another state of its action; "" hands it to the target. */
+export function inState(mapping: Mapping, state: SlotActionState): Mapping {
+  if (state === "") return { ...offlineMapping(mapping.id), group_id: mapping.action.target_id };
+  return { ...mapping, action: { ...mapping.action, state } };
+}
+
+export function actionToCreate(cluster: Cluster, slotId: number, groupId: number): Mapping {
+  requireServedGroup(cluster, groupId);
+  const mapping = requireMovable(cluster, slotId, groupId);
+  return pending(mapping, groupId, nextActionIndex(cluster));
+}
+
+/** The lowest `count` idle slots of `from` (0: offline ones). Fewer, or none, is no error. */
+export function actionsToCreateSome(
+  cluster: Cluster,
+  from: number,
+  groupId: number,
+  count: number,
+): Mapping[] {
+  requireServedGroup(cluster, groupId);
+  if (from === groupId) return [];
+  const idle = cluster.slots.filter(
+    (mapping) => mapping.group_id === from && mapping.action.state === "",
+  );
+  return pendingInOrder(cluster, idle.slice(0, Math.max(0, count)), () => groupId);
+}
+
+/** Slots `first` to `last`, both included; all or none. */
+export function actionsToCreateRange(
+  cluster: Cluster,
+  first: number,
+  last: number,
+  groupId: number,
+): Mapping[] {
+  if (!(first >= 0 && first <= last && last < SLOT_COUNT)) {
+    throw new CodisError("usage", `invalid slot range [${first},${last}]`);
+  }
+  requireServedGroup(cluster, groupId);
+  const mappings = cluster.slots
+    .slice(first, last + 1)
+    .map((mapping) => requireMovable(cluster, mapping.id, groupId));
+  return pendingInOrder(cluster, mappings, () => groupId);
+}
+
+export function actionsOfPlan(cluster: Cluster, plan: RebalancePlan): Mapping[] {
+  const mappings = [...plan].map(([slotId, groupId]) => requireMovable(cluster, slotId, groupId));
+  return pendingInOrder(cluster, mappings, (mapping) => plan.get(mapping.id)!);
+}
+
+export function actionToRemove(cluster: Cluster, slotId: number): Mapping {
+  const mapping = requireSlot(cluster, slotId);
+  const { state } = mapping.action;
+  if (state === "") throw new CodisError("missing", `slot-[${slotId}] action doesn't exist`);
+  if (state !== "pending") {
+    throw new CodisError("conflict", `slot-[${slotId}] action isn't pending`);
+  }
+  return { ...offlineMapping(slotId), group_id: mapping.group_id };
+}
+
+/**
+ * Slots given to groups at once, without moving keys.
+ * Upstream overwrites a slot that is moving and loses sight of its keys; ours refuses it (spec 19.3).
+ */
+export function slotsToAssign(cluster: Cluster, wanted: readonly Mapping[]): Mapping[] {
+  for (const { id, group_id, action } of wanted) {
+    const current = requireSlot(cluster, id);
+    requireServedGroup(cluster, group_id);
+    if (action.state !== "") {
+      throw new CodisError("usage", `invalid slot-[${id}] action = ${action.state}`);
+    }
+    requireIdle(current);
+  }
+  return wanted.map(({ id, group_id }) => ({ ...offlineMapping(id), group_id }));
+}
+
+/** Slots taken offline at once. Their keys stay where they are. */
+export function slotsToTakeOffline(cluster: Cluster, wanted: readonly Mapping[]): Mapping[] {
+  for (const { id, group_id } of wanted) {
+    const current = requireSlot(cluster, id);
+    if (group_id !== 0) throw new CodisError("usage", `group of slot-[${id}] should be 0`);
+    requireIdle(current);
+  }
+  return wanted.map(({ id }) => offlineMapping(id));
+}
+
+/** How many slots may move at once. */
+export interface MoveLimits {
+  /** In all: `migration_parallel_slots`. */
+  readonly slots: number;
+  /** Out of and into any one group. */
+  readonly perGroup: number;
+}
+
+/**
+ * The slots to work on next, best first: those already begun before pending ones, then the lowest
+ * index, then the highest id. `active` ones run already and count against the limits, `resting` ones
+ * wait after a failure. Pending slots wait while migration is disabled, or something begun is resting:
+ * what stops that one (a proxy, mostly) would stop them too, with more slots half way.
+ *
+ * Upstream lets a group take part in one migration at a time and waits for the slowest of a round.
+ * We let several slots of a group move at once and refill as they end: a slot spends most of its time
+ * waiting for proxies and for the disk, not for its servers.
+ */
+export function chooseMoves(
+  cluster: Cluster,
+  active: ReadonlySet<number>,
+  resting: ReadonlySet<number>,
+  disabled: boolean,
+  limits: MoveLimits,
+): Mapping[] {
+  const begun = (mapping: Mapping): boolean => mapping.action.state !== "pending";
+  const all = slotsInAction(cluster);
+  const holdPending = disabled || all.some((mapping) => begun(mapping) && resting.has(mapping.id));
+  const candidates = all
+    .filter((mapping) => !active.has(mapping.id) && !resting.has(mapping.id))
+    .filter((mapping) => begun(mapping) || !holdPending)
+    .sort(
+      (a, b) =>
+        Number(begun(b)) - Number(begun(a)) || a.action.index - b.action.index || b.id - a.id,
+    );
+
+  const load = new GroupLoad();
+  for (const id of active) load.add(cluster.slots[id]!);
+  const chosen: Mapping[] = [];
+  for (const mapping of candidates) {
+    if (active.size + chosen.length >= limits.slots) break;
+    if (!load.hasRoom(mapping, limits.perGroup)) continue;
+    load.add(mapping);
+    chosen.push(mapping);
+  }
+  return chosen;
+}
+
+/** How many moving slots each group takes part in. */
+class GroupLoad {
+  readonly #counts = new Map<number, number>();
+
+  add({ group_id, action }: Mapping): void {
+    for (const id of [group_id, action.target_id]) {
+      this.#counts.set(id, (this.#counts.get(id) ?? 0) + 1);
+    }
+  }
+
+  /** Group 0 is no group: offline slots have no keys to take from anyone. */
+  hasRoom({ group_id, action }: Mapping, perGroup: number): boolean {
+    return [group_id, action.target_id].every(
+      (id) => id === 0 || (this.#counts.get(id) ?? 0) < perGroup,
+    );
+  }
+}
+
+function requireMovable(cluster: Cluster, slotId: number, groupId: number): Mapping {
+  const mapping = requireSlot(cluster, slotId);
+  requireIdle(mapping);
+  if (mapping.group_id === groupId) {
+    throw new CodisError("conflict", `slot-[${slotId}] already in group-[${groupId}]`);
+  }
+  return mapping;
+}
+
+function requireIdle(mapping: Mapping): void {
+  if (mapping.action.state !== "") {
+    throw new CodisError("conflict", `slot-[${mapping.id}] action already exists`);
+  }
+}
+
+function pendingInOrder(
+  cluster: Cluster,
+  mappings: readonly Mapping[],
+  targetOf: (mapping: Mapping) => number,
+): Mapping[] {
+  const first = nextActionIndex(cluster);
+  return mappings.map((mapping, i) => pending(mapping, targetOf(mapping), first + i));
+}
+
+function pending(mapping: Mapping, groupId: number, index: number): Mapping {
+  return { ...mapping, action: { index, state: "pending", target_id: groupId } };
+}
