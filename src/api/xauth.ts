@@ -8,10 +8,17 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { networkInterfaces } from "node:os";
 import { CodisError } from "../base/errors.ts";
 
-/**
- * 32 hex digits. Of a proxy: product name, product password, token. Of a dashboard: product name.
- */
-export function newXauth(...segments: readonly string[]): string {
+/** What a caller of a dashboard's API must know; 32 hex digits. No password is part of it. */
+export function topomXauth(productName: string): string {
+  return newXauth(productName);
+}
+
+/** What a caller of a proxy's API must know; 32 hex digits. `token` is in the proxy's model. */
+export function proxyXauth(productName: string, productAuth: string, token: string): string {
+  return newXauth(productName, productAuth, token);
+}
+
+function newXauth(...segments: readonly string[]): string {
   const text = `Codis-XAuth${segments.map((segment) => `-[${segment}]`).join("")}`;
   return createHash("sha256").update(text).digest("hex").slice(0, 32);
 }

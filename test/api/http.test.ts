@@ -72,7 +72,7 @@ describe("an admin handler", () => {
     expect(seen).toEqual(["/fail use of <invalid> slot id: inner"]);
   });
 
-  test("lets a mistake of ours through", () => {
+  test("lets a mistake of ours through", async () => {
     await expect(handler()(request("GET", "/bug"))).rejects.toThrow("ours");
   });
 

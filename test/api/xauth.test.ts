@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { checkXauth, newToken, newXauth } from "../../src/api/xauth.ts";
+import { checkXauth, newToken, proxyXauth, topomXauth } from "../../src/api/xauth.ts";
 
 interface TokenVector {
   readonly product_name: string;
@@ -26,16 +26,16 @@ describe("xauth and token", () => {
         vector.bound_admin_addr,
       );
       expect(token).toBe(vector.token);
-      expect(newXauth(vector.product_name, vector.product_auth, token)).toBe(vector.xauth);
+      expect(proxyXauth(vector.product_name, vector.product_auth, token)).toBe(vector.xauth);
     }
   });
 
   test("of a dashboard are made of fewer segments", () => {
-    expect(newXauth("codis-demo")).toBe("95b62887719520f17e312eaa76d28f2b");
+    expect(topomXauth("codis-demo")).toBe("95b62887719520f17e312eaa76d28f2b");
     expect(newToken(["02:00:00:00:00:01"], "codis-demo", "[::]:18080")).toBe(
       "db3f56c1361a99bf4f36cb619c68cc6e",
     );
-    expect(newXauth("t1", "pw", "a".repeat(32))).toBe("371126bcec454d797d0e7d1778ee9021");
+    expect(proxyXauth("t1", "pw", "a".repeat(32))).toBe("371126bcec454d797d0e7d1778ee9021");
   });
 
   test("hardware addresses are sorted and in lower case", () => {
@@ -44,9 +44,9 @@ describe("xauth and token", () => {
   });
 
   test("a wrong xauth of any length is refused", () => {
-    const xauth = newXauth("p");
+    const xauth = topomXauth("p");
     expect(() => checkXauth(xauth, xauth)).not.toThrow();
-    for (const wrong of ["", "0123", `${xauth}0`, newXauth("q"), "é".repeat(32)]) {
+    for (const wrong of ["", "0123", `${xauth}0`, topomXauth("q"), "é".repeat(32)]) {
       expect(() => checkXauth(xauth, wrong)).toThrow(
         "invalid xauth, please check product name & auth",
       );
