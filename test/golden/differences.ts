@@ -1,0 +1,79 @@
+/**
+ * Recorded rows that ours answers otherwise on purpose. Both sides are asserted: ours must be what
+ * stands here, and must not be what the original said. `why` names the place that decides: a heading
+ * of the design, or a section of the specification of the role.
+ */
+
+import type { ExpectedAnswer } from "./load.ts";
+
+export interface Difference {
+  readonly file: string;
+  readonly id: string;
+  /** What ours answers, in the form the row's matcher takes. */
+  readonly ours: unknown;
+  readonly why: string;
+  /** Under which rules of the proxy; without it the default ones. */
+  readonly mode?: "default" | "codis";
+}
+
+const AS_REDIS_AT_PROXY = "design, decided: PING x, INFO section at the proxy as Redis";
+const NAMED_REFUSAL = "design, data plane: what is not supported yet is refused by name";
+const COLOCATED = "design, data plane: keys in different slots answer CROSSSLOT";
+const ONE_KEY = "design, data plane: a command with one key goes to the backend of its slot";
+const PROTOCOL_ERROR = "spec proxy 13: a null bulk argument is a protocol error";
+const REDIS_7 = "design, decided: stock commands answer as Redis 7.0";
+
+function notSupportedYet(name: string): ExpectedAnswer {
+  return { reply: `-ERR handle request, command '${name}' is not supported yet\r\n` };
+}
+
+/** A row of both transcripts of the proxy, which number their rows apart from the 130th on. */
+function transcriptRow(ids: readonly [string, string], ours: ExpectedAnswer, why: string) {
+  return [
+    { file: "proxy/transcript.json", id: ids[0], ours, why },
+    { file: "proxy/transcript-redis7.json", id: ids[1], ours, why },
+  ];
+}
+
+function serverRow(file: string, id: string, reply: string, why: string): Difference {
+  return { file: `server/transcripts/${file}`, id, ours: { reply }, why };
+}
+
+export const DIFFERENCES: readonly Difference[] = [
+  ...transcriptRow(["3", "3"], { reply: "$5\r\nhello\r\n" }, AS_REDIS_AT_PROXY),
+  ...transcriptRow(["6", "6"], { reply: "$11\r\n127.0.0.1:1\r\n" }, AS_REDIS_AT_PROXY),
+  ...transcriptRow(["111", "111"], notSupportedYet("MULTI"), NAMED_REFUSAL),
+  ...transcriptRow(["112", "112"], notSupportedYet("SUBSCRIBE"), NAMED_REFUSAL),
+  ...transcriptRow(
+    ["114", "114"],
+    { reply: "-CROSSSLOT Keys in request don't hash to the same slot\r\n" },
+    COLOCATED,
+  ),
+  ...transcriptRow(["116", "116"], { reply: "$-1\r\n" }, ONE_KEY),
+  ...transcriptRow(["120", "120"], notSupportedYet("BLPOP"), NAMED_REFUSAL),
+  ...transcriptRow(["121", "121"], notSupportedYet("SCRIPT"), NAMED_REFUSAL),
+  ...transcriptRow(["151", "148"], { reply: "$0\r\n\r\n" }, AS_REDIS_AT_PROXY),
+  ...transcriptRow(["152", "149"], { reply: /^\$\d+\r\n# Server\r\n/ }, AS_REDIS_AT_PROXY),
+  ...transcriptRow(["166", "163"], { reply: "", closed: true }, PROTOCOL_ERROR),
+  ...transcriptRow(["215", "212"], { reply: "$15\r\n127.0.0.1:21001\r\n" }, AS_REDIS_AT_PROXY),
+  serverRow(
+    "auth.json",
+    "10",
+    "-ERR unknown command 'NOSUCH', with args beginning with: \r\n",
+    REDIS_7,
+  ),
+  serverRow(
+    "auth.json",
+    "16",
+    "-WRONGPASS invalid username-password pair or user is disabled.\r\n",
+    REDIS_7,
+  ),
+  serverRow("dashboard.json", "2", "-ERR DB index is out of range\r\n", REDIS_7),
+  serverRow(
+    "dashboard.json",
+    "28",
+    "-ERR AUTH <password> called without any password configured for the default user. " +
+      "Are you sure your configuration is correct?\r\n",
+    REDIS_7,
+  ),
+];

@@ -1,0 +1,71 @@
+/**
+ * Recorded rows that ours does not answer yet, and what each waits for. The list can only shrink:
+ * `LATER_ROWS` is checked against it, and a row that begins to match must be struck.
+ *
+ * `ids` are single ids or ranges of numbers, as `rowsOf` and the transcripts name them; "all" is for
+ * files of which nothing is run yet.
+ */
+
+export interface Later {
+  readonly file: string;
+  readonly ids: readonly string[] | "all";
+  readonly waitsFor: string;
+}
+
+const ASYNC = "asynchronous migration (SLOTSMGRT*-ASYNC, SLOTSRESTORE-ASYNC)";
+const SEMI_ASYNC = "semi-asynchronous forwarding (SLOTSMGRT-EXEC-WRAPPER)";
+const REPLICATION = "replication";
+const SENTINELS = "sentinels";
+const SCRIPTS = "scripts";
+const PUBSUB = "publish and subscribe";
+const TRANSACTIONS = "transactions";
+
+export const LATER: readonly Later[] = [
+  // proxy
+  { file: "proxy/transcript.json", ids: ["94-99"], waitsFor: SCRIPTS },
+  { file: "proxy/transcript.json", ids: ["102"], waitsFor: PUBSUB },
+  { file: "proxy/transcript-redis7.json", ids: ["94-99"], waitsFor: SCRIPTS },
+  { file: "proxy/transcript-redis7.json", ids: ["102"], waitsFor: PUBSUB },
+  { file: "proxy/forwarding.json", ids: ["12-13"], waitsFor: SCRIPTS },
+  { file: "proxy/forwarding.json", ids: ["22-49"], waitsFor: SEMI_ASYNC },
+
+  // server
+  { file: "server/transcripts/async-control.json", ids: "all", waitsFor: ASYNC },
+  { file: "server/transcripts/async-dump.json", ids: "all", waitsFor: ASYNC },
+  { file: "server/transcripts/async-migrate.json", ids: "all", waitsFor: ASYNC },
+  { file: "server/transcripts/slotsrestore-async.json", ids: "all", waitsFor: ASYNC },
+  { file: "server/transcripts/slotsrestore-link.json", ids: "all", waitsFor: ASYNC },
+  { file: "server/transcripts/exec-wrapper.json", ids: "all", waitsFor: SEMI_ASYNC },
+  { file: "server/transcripts/replica.json", ids: "all", waitsFor: REPLICATION },
+  { file: "server/transcripts/auth.json", ids: ["3", "5-7", "11-14"], waitsFor: ASYNC },
+  { file: "server/transcripts/auth.json", ids: ["4"], waitsFor: SEMI_ASYNC },
+  { file: "server/transcripts/command-info.json", ids: ["10-18", "20-23"], waitsFor: ASYNC },
+  { file: "server/transcripts/command-info.json", ids: ["19"], waitsFor: SEMI_ASYNC },
+  { file: "server/transcripts/dashboard.json", ids: ["14-19"], waitsFor: TRANSACTIONS },
+  { file: "server/transcripts/dashboard.json", ids: ["23-27", "34-36"], waitsFor: REPLICATION },
+  { file: "server/transcripts/dashboard.json", ids: ["31"], waitsFor: PUBSUB },
+  {
+    file: "server/flows/migration-flows.json",
+    // biome-ignore format: numbers fill their lines
+    ids: [
+      "1", "3", "5", "7", "9", "11", "13", "15", "17", "19", "21", "23", "25", "27", "29-43", "47",
+      "50-51", "53", "55", "57-58", "60",
+    ],
+    waitsFor: ASYNC,
+  },
+  { file: "server/captures/replication.json", ids: "all", waitsFor: REPLICATION },
+  { file: "server/captures/sentinel.json", ids: "all", waitsFor: SENTINELS },
+
+  // dashboard
+  { file: "dashboard/ha.json", ids: "all", waitsFor: "codis ha" },
+  { file: "dashboard/get/sentinel-info.json", ids: "all", waitsFor: SENTINELS },
+  { file: "dashboard/get/sentinel-monitored.json", ids: "all", waitsFor: SENTINELS },
+  { file: "dashboard/errors-by-state.json", ids: ["18-21"], waitsFor: SENTINELS },
+  { file: "dashboard/traces.json", ids: ["15-19"], waitsFor: SENTINELS },
+
+  // storage
+  { file: "storage/etcd-requests.json", ids: "all", waitsFor: "etcd as coordinator" },
+];
+
+/** How many rows the list above names; lower it whenever one is struck, never raise it. */
+export const LATER_ROWS = 545;
