@@ -1,0 +1,233 @@
+/**
+ * A dashboard as proxies, the admin command and other watchers see it: one method per route of its
+ * API. Errors are those of http-client.ts. Source: Codis pkg/topom/topom_api.go `ApiClient`.
+ */
+
+import { encodeJson } from "../model/encode.ts";
+import { MAPPINGS, type Mapping, SLOTS, type Slot } from "../model/slot.ts";
+import { TOPOM, type Topom } from "../model/topom.ts";
+import { callAdmin, pathPart } from "./http-client.ts";
+import type { ClientOptions } from "./proxy-client.ts";
+import type { TopomOverview, TopomStats } from "./topom-stats.ts";
+import { topomXauth } from "./xauth.ts";
+
+type Part = string | number;
+
+export class DashboardClient {
+  /** `host:port` of the dashboard's admin port. */
+  readonly addr: string;
+  readonly #xauth: string;
+  readonly #timeoutMs: number | undefined;
+
+  /** @param productName "" allows model(), overview() and info() alone */
+  constructor(addr: string, productName: string, options: ClientOptions = {}) {
+    this.addr = addr;
+    this.#xauth = topomXauth(productName);
+    this.#timeoutMs = options.timeoutMs;
+  }
+
+  /** Asks the dashboard for its product and makes a client that may do all. */
+  static async open(
+    addr: string,
+    options: ClientOptions = {},
+  ): Promise<{ client: DashboardClient; model: Topom }> {
+    const model = await new DashboardClient(addr, "", options).model();
+    return { client: new DashboardClient(addr, model.product_name, options), model };
+  }
+
+  async model(): Promise<Topom> {
+    return TOPOM.read(await this.#get("/api/topom/model"), "model");
+  }
+
+  async overview(): Promise<TopomOverview> {
+    return (await this.#get("/topom")) as TopomOverview;
+  }
+
+  async stats(): Promise<TopomStats> {
+    return (await this.#get(`/api/topom/stats/${this.#xauth}`)) as TopomStats;
+  }
+
+  /** The 1024 slots in the form pushed to proxies. */
+  async slots(): Promise<Slot[]> {
+    return SLOTS.read(await this.#get(`/api/topom/slots/${this.#xauth}`), "slots");
+  }
+
+  async xping(): Promise<void> {
+    await this.#get(`/api/topom/xping/${this.#xauth}`);
+  }
+
+  /** INFO of any server, asked by the dashboard. */
+  async serverInfo(addr: string): Promise<Record<string, string>> {
+    return (await this.#get(`/api/topom/group/info/${pathPart(addr)}`)) as Record<string, string>;
+  }
+
+  async reload(): Promise<void> {
+    await this.#put("reload");
+  }
+
+  async shutdown(): Promise<void> {
+    await this.#put("shutdown");
+  }
+
+  /** @param level ERROR, WARN, INFO, DEBUG or NONE */
+  async setLogLevel(level: string): Promise<void> {
+    await this.#put("loglevel", level);
+  }
+
+  // -- proxies: by admin address, then by token ------------------------------------------------------
+
+  async createProxy(addr: string): Promise<void> {
+    await this.#put("proxy/create", addr);
+  }
+
+  async onlineProxy(addr: string): Promise<void> {
+    await this.#put("proxy/online", addr);
+  }
+
+  async reinitProxy(token: string): Promise<void> {
+    await this.#put("proxy/reinit", token);
+  }
+
+  async removeProxy(token: string, force: boolean): Promise<void> {
+    await this.#put("proxy/remove", token, flagOf(force));
+  }
+
+  // -- groups ----------------------------------------------------------------------------------------
+
+  async createGroup(gid: number): Promise<void> {
+    await this.#put("group/create", gid);
+  }
+
+  async removeGroup(gid: number): Promise<void> {
+    await this.#put("group/remove", gid);
+  }
+
+  async resyncGroup(gid: number): Promise<void> {
+    await this.#put("group/resync", gid);
+  }
+
+  async resyncAllGroups(): Promise<void> {
+    await this.#put("group/resync-all");
+  }
+
+  async addServer(gid: number, addr: string, datacenter = ""): Promise<void> {
+    await this.#put("group/add", gid, addr, ...(datacenter === "" ? [] : [datacenter]));
+  }
+
+  async delServer(gid: number, addr: string): Promise<void> {
+    await this.#put("group/del", gid, addr);
+  }
+
+  async promoteServer(gid: number, addr: string): Promise<void> {
+    await this.#put("group/promote", gid, addr);
+  }
+
+  /** Whether proxies may read from the server. */
+  async setReplicaGroup(gid: number, addr: string, value: boolean): Promise<void> {
+    await this.#put("group/replica-groups", gid, addr, flagOf(value));
+  }
+
+  async setAllReplicaGroups(value: boolean): Promise<void> {
+    await this.#put("group/replica-groups-all", flagOf(value));
+  }
+
+  async createSyncAction(addr: string): Promise<void> {
+    await this.#put("group/action/create", addr);
+  }
+
+  async removeSyncAction(addr: string): Promise<void> {
+    await this.#put("group/action/remove", addr);
+  }
+
+  // -- slots -----------------------------------------------------------------------------------------
+
+  async createSlotAction(sid: number, gid: number): Promise<void> {
+    await this.#put("slots/action/create", sid, gid);
+  }
+
+  /** Moves `count` slots from one group to another. */
+  async createSlotActions(fromGid: number, toGid: number, count: number): Promise<void> {
+    await this.#put("slots/action/create-some", fromGid, toGid, count);
+  }
+
+  /** Moves the slots `begin`..`end`, both included. */
+  async createSlotActionRange(begin: number, end: number, gid: number): Promise<void> {
+    await this.#put("slots/action/create-range", begin, end, gid);
+  }
+
+  async removeSlotAction(sid: number): Promise<void> {
+    await this.#put("slots/action/remove", sid);
+  }
+
+  /** @param microseconds pause between two migration calls */
+  async setSlotActionInterval(microseconds: number): Promise<void> {
+    await this.#put("slots/action/interval", microseconds);
+  }
+
+  async setSlotActionDisabled(disabled: boolean): Promise<void> {
+    await this.#put("slots/action/disabled", flagOf(disabled));
+  }
+
+  async assignSlots(mappings: readonly Mapping[]): Promise<void> {
+    await this.#putBody("assign", "", mappings);
+  }
+
+  async offlineSlots(mappings: readonly Mapping[]): Promise<void> {
+    await this.#putBody("assign", "/offline", mappings);
+  }
+
+  /** @returns slot -> group it moves to; nothing is done unless `confirm` */
+  async rebalance(confirm: boolean): Promise<Map<number, number>> {
+    const plan = await this.#put("slots/rebalance", flagOf(confirm));
+    const moves = Object.entries((plan ?? {}) as Record<string, number>);
+    return new Map(moves.map(([sid, gid]) => [Number(sid), gid]));
+  }
+
+  // -- sentinels -------------------------------------------------------------------------------------
+
+  async addSentinel(addr: string): Promise<void> {
+    await this.#put("sentinels/add", addr);
+  }
+
+  async delSentinel(addr: string, force: boolean): Promise<void> {
+    await this.#put("sentinels/del", addr, flagOf(force));
+  }
+
+  async resyncSentinels(): Promise<void> {
+    await this.#put("sentinels/resync-all");
+  }
+
+  async sentinelInfo(addr: string): Promise<Record<string, string>> {
+    const path = `/api/topom/sentinels/info/${pathPart(addr)}`;
+    return (await this.#get(path)) as Record<string, string>;
+  }
+
+  async sentinelMonitored(addr: string): Promise<Record<string, unknown>> {
+    const path = `/api/topom/sentinels/info/${pathPart(addr)}/monitored`;
+    return (await this.#get(path)) as Record<string, unknown>;
+  }
+
+  async #get(path: string): Promise<unknown> {
+    return await callAdmin({ addr: this.addr, method: "GET", path, ...this.#limit() });
+  }
+
+  async #put(action: string, ...parts: readonly Part[]): Promise<unknown> {
+    const tail = parts.map((part) => `/${pathPart(part)}`).join("");
+    const path = `/api/topom/${action}/${this.#xauth}${tail}`;
+    return await callAdmin({ addr: this.addr, method: "PUT", path, ...this.#limit() });
+  }
+
+  async #putBody(action: string, rest: string, mappings: readonly Mapping[]): Promise<void> {
+    const path = `/api/topom/slots/${action}/${this.#xauth}${rest}`;
+    const body = encodeJson(MAPPINGS.write([...mappings]));
+    await callAdmin({ addr: this.addr, method: "PUT", path, body, ...this.#limit() });
+  }
+
+  #limit(): { timeoutMs?: number } {
+    return this.#timeoutMs === undefined ? {} : { timeoutMs: this.#timeoutMs };
+  }
+}
+
+function flagOf(value: boolean): number {
+  return value ? 1 : 0;
+}
