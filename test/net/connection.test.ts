@@ -1,0 +1,258 @@
+import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
+import { AssertionError } from "../../src/base/assert.ts";
+import {
+  CLOSE_PATIENCE_MS,
+  Connection,
+  type ConnectionOwner,
+  type ConnectionSocket,
+} from "../../src/net/connection.ts";
+
+/** A kernel that takes `room` bytes, then nothing until a test makes room and says so. */
+class FakeSocket implements ConnectionSocket {
+  readonly remoteAddress = "10.0.0.1";
+  readonly remotePort = 4000;
+  readonly localAddress = "::1";
+  readonly localPort = 19000;
+  readonly calls: string[] = [];
+  taken = "";
+  room = Number.POSITIVE_INFINITY;
+  isClosed = false;
+
+  write(data: unknown, from = 0, length = 0): number {
+    if (this.isClosed) return -1;
+    const sent = Math.min(length, this.room);
+    this.room -= sent;
+    this.taken += (data as Buffer).latin1Slice(from, from + sent);
+    this.calls.push(`write ${sent}/${length}`);
+    return sent;
+  }
+  end(): number {
+    this.calls.push("end");
+    return 0;
+  }
+  terminate(): void {
+    this.calls.push("terminate");
+  }
+  shutdown(): void {
+    this.calls.push("shutdown");
+  }
+  pause(): void {
+    this.calls.push("pause");
+  }
+  resume(): void {
+    this.calls.push("resume");
+  }
+}
+
+function setUp(): {
+  socket: FakeSocket;
+  connection: Connection;
+  events: string[];
+} {
+  const socket = new FakeSocket();
+  const connection = new Connection(socket);
+  const events: string[] = [];
+  const owner: ConnectionOwner = {
+    onData: (chunk) => events.push(`data ${chunk.latin1Slice()}`),
+    onEnd: () => events.push("end"),
+    onDrain: () => events.push("drain"),
+    onClose: (error) => events.push(`close ${error?.message ?? "in order"}`),
+  };
+  connection.setOwner(owner);
+  return { socket, connection, events };
+}
+
+function send(connection: Connection, text: string): void {
+  connection.out.raw(Buffer.from(text));
+  connection.markDirty();
+}
+
+/** After the flush of this turn: immediates run in the order they were asked for. */
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+describe("Connection", () => {
+  test("sends everything written in a turn by one write at its end", async () => {
+    const { socket, connection } = setUp();
+    send(connection, "+OK\r\n");
+    send(connection, ":1\r\n");
+    expect(socket.calls).toEqual([]);
+    await endOfTurn();
+    expect(socket.calls).toEqual(["write 9/9"]);
+    expect(socket.taken).toBe("+OK\r\n:1\r\n");
+    await endOfTurn();
+    expect(socket.calls).toEqual(["write 9/9"]);
+  });
+
+  test("keeps what a short write left until the socket drains, and then tells its owner", async () => {
+    const { socket, connection, events } = setUp();
+    socket.room = 3;
+    send(connection, "abcdef");
+    await endOfTurn();
+    send(connection, "ghi");
+    await endOfTurn();
+    expect(connection.backlogBytes).toBe(6);
+    expect(socket.calls).toEqual(["write 3/6"]);
+    socket.room = 4;
+    connection.drained();
+    expect(events).toEqual([]);
+    socket.room = 10;
+    connection.drained();
+    expect(socket.taken).toBe("abcdefghi");
+    expect(connection.backlogBytes).toBe(0);
+    expect(events).toEqual(["drain"]);
+  });
+
+  test("ignores drains nobody waited for", () => {
+    const { socket, connection, events } = setUp();
+    connection.drained();
+    expect(socket.calls).toEqual([]);
+    expect(events).toEqual([]);
+  });
+
+  test("close sends what is queued, then FIN, drops what still comes, ends at the peer's FIN", () => {
+    const { socket, connection, events } = setUp();
+    send(connection, "bye");
+    connection.close();
+    expect(socket.calls).toEqual(["write 3/3", "shutdown"]);
+    expect(connection.isOpen).toBe(false);
+    connection.received(Buffer.from("late"));
+    expect(events).toEqual([]);
+    connection.ended();
+    expect(socket.calls.at(-1)).toBe("end");
+    connection.closed(undefined);
+    expect(events).toEqual(["close in order"]);
+  });
+
+  test("close waits for a slow peer to take everything", () => {
+    const { socket, connection, events } = setUp();
+    socket.room = 1;
+    send(connection, "bye");
+    connection.close();
+    expect(socket.calls).toEqual(["write 1/3"]);
+    socket.room = 10;
+    connection.drained();
+    expect(socket.taken).toBe("bye");
+    expect(socket.calls.at(-1)).toBe("shutdown");
+    expect(events).toEqual([]);
+    connection.destroy();
+  });
+
+  test("close ends at once when the peer had half-closed", () => {
+    const { socket, connection, events } = setUp();
+    connection.ended();
+    expect(events).toEqual(["end"]);
+    send(connection, "reply");
+    connection.close();
+    expect(socket.taken).toBe("reply");
+    expect(socket.calls).toEqual(["write 5/5", "end"]);
+    expect(events).toEqual(["end", "close in order"]);
+  });
+
+  test("close reads again, to see the peer's FIN, when it was paused", () => {
+    const { socket, connection } = setUp();
+    connection.pause();
+    connection.pause();
+    connection.close();
+    expect(socket.calls).toEqual(["pause", "shutdown", "resume"]);
+    connection.destroy();
+  });
+
+  test("destroy ends at once, drops what is queued and tells the owner once", async () => {
+    const { socket, connection, events } = setUp();
+    send(connection, "never");
+    connection.destroy();
+    connection.destroy();
+    connection.closed(new Error("late"));
+    await endOfTurn();
+    expect(socket.calls).toEqual(["terminate"]);
+    expect(connection.backlogBytes).toBe(0);
+    expect(events).toEqual(["close in order"]);
+  });
+
+  test("a write to a closed socket ends the connection", async () => {
+    const { socket, connection, events } = setUp();
+    socket.isClosed = true;
+    send(connection, "x");
+    await endOfTurn();
+    expect(events).toEqual(["close write: connection is closed"]);
+    send(connection, "y");
+    await endOfTurn();
+    expect(connection.backlogBytes).toBe(0);
+    expect(events).toHaveLength(1);
+  });
+
+  test("what is written while a flush runs waits for the next one", async () => {
+    const { socket, connection } = setUp();
+    const other = setUp();
+    // Writing to one connection makes the other dirty, in the middle of the flush of both.
+    socket.write = (data, from = 0, length = 0) => {
+      send(other.connection, "second");
+      return FakeSocket.prototype.write.call(socket, data, from, length);
+    };
+    send(connection, "first");
+    send(other.connection, "early ");
+    await endOfTurn();
+    await endOfTurn();
+    expect(socket.taken).toBe("first");
+    expect(other.socket.taken).toBe("early second");
+  });
+
+  test("has one owner", () => {
+    const { connection } = setUp();
+    expect(() => connection.setOwner({ onData() {}, onEnd() {}, onClose() {} })).toThrow(
+      AssertionError,
+    );
+  });
+
+  test("knows its addresses", () => {
+    const { connection } = setUp();
+    expect(connection.remoteAddress).toBe("10.0.0.1:4000");
+    expect(connection.localAddress).toBe("[::1]:19000");
+  });
+});
+
+describe("Connection, closing with patience", () => {
+  beforeEach(() => {
+    jest.useFakeTimers();
+  });
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  test("a peer that takes nothing while we close is cut off", () => {
+    const { socket, connection, events } = setUp();
+    socket.room = 1;
+    send(connection, "bye");
+    connection.close();
+    jest.advanceTimersByTime(CLOSE_PATIENCE_MS - 1);
+    expect(events).toEqual([]);
+    jest.advanceTimersByTime(1);
+    expect(socket.calls.at(-1)).toBe("terminate");
+    expect(events).toEqual(["close in order"]);
+  });
+
+  test("a peer that goes on reading, however slowly, gets everything", () => {
+    const { socket, connection, events } = setUp();
+    socket.room = 1;
+    send(connection, "bye");
+    connection.close();
+    for (let i = 0; i < 2; i++) {
+      jest.advanceTimersByTime(CLOSE_PATIENCE_MS - 1);
+      socket.room = 1;
+      connection.drained();
+    }
+    expect(socket.taken).toBe("bye");
+    expect(events).toEqual([]);
+  });
+
+  test("a peer that never closes its end is cut off", () => {
+    const { socket, connection, events } = setUp();
+    connection.close();
+    expect(socket.calls).toEqual(["shutdown"]);
+    jest.advanceTimersByTime(CLOSE_PATIENCE_MS);
+    expect(socket.calls).toEqual(["shutdown", "terminate"]);
+    expect(events).toEqual(["close in order"]);
+  });
+});
