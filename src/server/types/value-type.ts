@@ -4,6 +4,11 @@
  */
 
 import type { Arena } from "../arena/arena.ts";
+import { entryKind } from "../arena/entry.ts";
+import { HASH_TYPE } from "./hash.ts";
+import { LIST_TYPE } from "./list.ts";
+import { SET_TYPE } from "./set.ts";
+import { ZSET_TYPE } from "./zset.ts";
 
 /** Type numbers, as in Codis' SLOTSRESTORE-ASYNC and as an entry's kind. */
 export const STRING = 0;
@@ -11,6 +16,11 @@ export const LIST = 1;
 export const SET = 2;
 export const ZSET = 3;
 export const HASH = 4;
+
+/** The key of this entry holds a string. */
+export function isString(arena: Arena, entry: number): boolean {
+  return entryKind(arena, entry) === STRING;
+}
 
 export interface ValueType {
   /** As TYPE answers. */
@@ -32,4 +42,9 @@ export interface ValueType {
 }
 
 /** Rows of the types above STRING, by type number. */
-export const VALUE_TYPES: ReadonlyMap<number, ValueType> = new Map();
+export const VALUE_TYPES: ReadonlyMap<number, ValueType> = new Map([
+  [LIST, LIST_TYPE],
+  [SET, SET_TYPE],
+  [ZSET, ZSET_TYPE],
+  [HASH, HASH_TYPE],
+]);

@@ -1,0 +1,293 @@
+/**
+ * Sorted sets: members with scores. A dictionary of the arena finds a member, a skiplist keeps the
+ * order; an entry of the dictionary names its node, the node its entry and the score.
+ *
+ *   head ──> dictionary ──> entry (member) ⇄ node (score)
+ *        └─> skiplist ────────────────────────^
+ *
+ * Named by the ref of a head block (head.ts); `head` below is that ref. Order is by score, then by
+ * member bytes; ranks count from 0. Ranges of scores and of members are ranges of ranks: find the
+ * ranks first (`countBelowScore`, `countBelowMember`). Scores are never NaN. Never empty for longer
+ * than a command: whoever removes the last member removes the key.
+ */
+
+import type { Arena } from "../arena/arena.ts";
+import {
+  createDict,
+  dictCount,
+  dictDrain,
+  dictFind,
+  dictInsert,
+  dictRandom,
+  dictRemove,
+} from "../arena/dict.ts";
+import {
+  createEntry,
+  entryKeyLength,
+  entryKeyOffset,
+  entryMemory,
+  entryValueWord,
+  kindFlags,
+  setEntryValueWord,
+} from "../arena/entry.ts";
+import { type ByteRange, createByteRange } from "./byte-range.ts";
+import { createHead, FORM_TABLE, headBody, headSecond } from "./head.ts";
+import {
+  countBelowMember,
+  countBelowScore,
+  createSkiplist,
+  insertNode,
+  moveNode,
+  nodeAfter,
+  nodeAtRank,
+  nodeBefore,
+  nodeEntry,
+  nodeScore,
+  rankOf,
+  removeNode,
+  removeRanks,
+  skiplistBytes,
+} from "./skiplist.ts";
+import { memberHash, TableWalk, tableBytes } from "./table.ts";
+import type { ValueType } from "./value-type.ts";
+
+/** Any kind but 0: the value word of an entry is its node. */
+const NODE_FLAGS = kindFlags(1);
+
+/** What `zsetSet` did. */
+export const SCORE_SAME = 0;
+export const SCORE_CHANGED = 1;
+export const MEMBER_ADDED = 2;
+
+/** An empty sorted set. */
+export function createZset(arena: Arena): number {
+  return createHead(arena, FORM_TABLE, createDict(arena), createSkiplist(arena));
+}
+
+/** Members held. */
+export function zsetLength(arena: Arena, head: number): number {
+  return dictCount(arena, headBody(arena, head));
+}
+
+function find(arena: Arena, head: number, buf: Buffer, from: number, to: number): number {
+  return dictFind(arena, headBody(arena, head), memberHash(buf, from, to), buf, from, to);
+}
+
+function entryScore(arena: Arena, entry: number): number {
+  return nodeScore(arena, entryValueWord(arena, entry));
+}
+
+/** The score of the member `buf[from, to)`; NaN when it is none. */
+export function zsetScore(
+  arena: Arena,
+  head: number,
+  buf: Buffer,
+  from: number,
+  to: number,
+): number {
+  const entry = find(arena, head, buf, from, to);
+  return entry === 0 ? Number.NaN : entryScore(arena, entry);
+}
+
+/**
+ * Gives the member `buf[from, to)`, new or not, the score `score`.
+ * @returns MEMBER_ADDED, SCORE_CHANGED or SCORE_SAME
+ */
+export function zsetSet(
+  arena: Arena,
+  head: number,
+  buf: Buffer,
+  from: number,
+  to: number,
+  score: number,
+): number {
+  const dict = headBody(arena, head);
+  const skiplist = headSecond(arena, head);
+  const hash = memberHash(buf, from, to);
+  const found = dictFind(arena, dict, hash, buf, from, to);
+  if (found === 0) {
+    const entry = createEntry(arena, hash, NODE_FLAGS, buf, from, to, 0);
+    dictInsert(arena, dict, entry);
+    const node = insertNode(arena, skiplist, entry, score, buf, from, to);
+    setEntryValueWord(arena, entry, node);
+    return MEMBER_ADDED;
+  }
+  const oldScore = entryScore(arena, found);
+  if (oldScore === score) return SCORE_SAME;
+  const moved = moveNode(arena, skiplist, oldScore, score, buf, from, to);
+  setEntryValueWord(arena, found, moved);
+  return SCORE_CHANGED;
+}
+
+/** Removes the member `buf[from, to)`. Returns whether it was there. */
+export function zsetRemove(
+  arena: Arena,
+  head: number,
+  buf: Buffer,
+  from: number,
+  to: number,
+): boolean {
+  const entry = find(arena, head, buf, from, to);
+  if (entry === 0) return false;
+  const skiplist = headSecond(arena, head);
+  removeNode(arena, skiplist, entryScore(arena, entry), buf, from, to);
+  dictRemove(arena, headBody(arena, head), entry);
+  arena.free(entry);
+  return true;
+}
+
+/** The rank of the member `buf[from, to)`; -1 when it is none. */
+export function zsetRank(
+  arena: Arena,
+  head: number,
+  buf: Buffer,
+  from: number,
+  to: number,
+): number {
+  const entry = find(arena, head, buf, from, to);
+  if (entry === 0) return -1;
+  return rankOf(arena, headSecond(arena, head), entryScore(arena, entry), buf, from, to);
+}
+
+/** How many members have a score below `score`, or `orEqual` to it: a rank to start or end at. */
+export function zsetCountBelowScore(
+  arena: Arena,
+  head: number,
+  score: number,
+  orEqual: boolean,
+): number {
+  return countBelowScore(arena, headSecond(arena, head), score, orEqual);
+}
+
+/**
+ * How many members come before `buf[from, to)`, or are `orEqual` to it, in a sorted set whose scores
+ * are all the same; with other scores the answer means nothing.
+ */
+export function zsetCountBelowMember(
+  arena: Arena,
+  head: number,
+  buf: Buffer,
+  from: number,
+  to: number,
+  orEqual: boolean,
+): number {
+  return countBelowMember(arena, headSecond(arena, head), buf, from, to, orEqual);
+}
+
+/** Removes the `count` members from `rank` on, which all exist. */
+export function zsetRemoveRanks(arena: Arena, head: number, rank: number, count: number): void {
+  if (count === 0) return;
+  const dict = headBody(arena, head);
+  removeRanks(arena, headSecond(arena, head), rank, count, (entry) => {
+    dictRemove(arena, dict, entry);
+    arena.free(entry);
+  });
+}
+
+/** A member at random into `member`; `random` gives [0, 1). Returns its score. Not for an empty one. */
+export function zsetRandom(
+  arena: Arena,
+  head: number,
+  random: () => number,
+  member: ByteRange,
+): number {
+  const entry = dictRandom(arena, headBody(arena, head), random);
+  showMember(arena, entry, member);
+  return entryScore(arena, entry);
+}
+
+/**
+ * Goes through a sorted set that does not change meanwhile, in its order from any rank, or in none:
+ * `walk.begin(arena, head, 0, false); while (walk.next()) use(walk.member, walk.score)`.
+ */
+export class ZsetWalk {
+  readonly member: ByteRange = createByteRange();
+  score = 0;
+  readonly #table = new TableWalk();
+  #arena: Arena | undefined;
+  #isScan = false;
+  #isBackward = false;
+  /** To be shown next; 0 after the last one. */
+  #node = 0;
+
+  /** @param rank of the first member shown; one that does not exist shows none */
+  begin(arena: Arena, head: number, rank: number, isBackward: boolean): void {
+    this.#arena = arena;
+    this.#isScan = false;
+    this.#isBackward = isBackward;
+    const exists = rank >= 0 && rank < zsetLength(arena, head);
+    this.#node = exists ? nodeAtRank(arena, headSecond(arena, head), rank) : 0;
+  }
+
+  /**
+   * Instead of `begin`: goes through the members of one step of a scan, in no particular order.
+   * @param cursor 0 to start, then what the last step answered
+   * @returns the next cursor (u32); 0 when this step is the last
+   */
+  beginScan(arena: Arena, head: number, cursor: number): number {
+    this.#arena = arena;
+    this.#isScan = true;
+    return this.#table.beginScan(arena, headBody(arena, head), cursor);
+  }
+
+  /** Shows the next member and its score; false after the last one. */
+  next(): boolean {
+    const arena = this.#arena!;
+    const node = this.#isScan ? this.#scanned() : this.#node;
+    if (node === 0) return false;
+    this.#node = this.#isBackward ? nodeBefore(arena, node) : nodeAfter(arena, node);
+    this.score = nodeScore(arena, node);
+    showMember(arena, nodeEntry(arena, node), this.member);
+    return true;
+  }
+
+  #scanned(): number {
+    const entry = this.#table.next();
+    return entry === 0 ? 0 : entryValueWord(this.#arena!, entry);
+  }
+}
+
+function showMember(arena: Arena, entry: number, member: ByteRange): void {
+  const start = entryKeyOffset(arena, entry);
+  member.bytes = entryMemory(arena, entry);
+  member.start = start;
+  member.end = start + entryKeyLength(arena, entry);
+}
+
+/** Frees about `budget` members, then the sorted set. See ValueType.release. */
+export function freeZset(arena: Arena, head: number, budget: number): number {
+  const left = dictDrain(arena, headBody(arena, head), budget, (entry) => {
+    arena.free(entryValueWord(arena, entry));
+    arena.free(entry);
+  });
+  if (left < 0) return left;
+  arena.free(headSecond(arena, head));
+  arena.free(head);
+  return left;
+}
+
+/** A copy of a sorted set; its ref. */
+export function copyZset(arena: Arena, head: number): number {
+  const copy = createZset(arena);
+  const walk = new ZsetWalk();
+  walk.begin(arena, head, 0, false);
+  while (walk.next()) {
+    const { member, score } = walk;
+    zsetSet(arena, copy, member.bytes, member.start, member.end, score);
+  }
+  return copy;
+}
+
+function zsetBytes(arena: Arena, head: number, samples: number): number {
+  const table = tableBytes(arena, headBody(arena, head), samples);
+  return arena.capacity(head) + table + skiplistBytes(arena, headSecond(arena, head), samples);
+}
+
+/** What the key space must know of sorted sets. */
+export const ZSET_TYPE: ValueType = {
+  name: "zset",
+  release: freeZset,
+  copy: copyZset,
+  encoding: () => "skiplist",
+  bytes: zsetBytes,
+};
