@@ -12,6 +12,8 @@ export interface ClientPort {
   backlogBytes(): number;
   /** Bytes received that are not a whole request yet. */
   pendingBytes(): number;
+  /** The client has given the password: requests of any size are taken. */
+  authenticated(): void;
 }
 
 export type ReplyMode = "on" | "off" | "skip-next" | "skip";

@@ -46,6 +46,7 @@ import {
   entryValueWord,
   kindFlags,
   resizeEntry,
+  reuseEntry,
   setEntryMark,
   setEntryNumber,
 } from "./arena/entry.ts";
@@ -157,12 +158,21 @@ export class Keyspace {
   insert(key: Buffer, from: number, to: number, type: number, valueWord: number): number {
     if (to - from > ENTRY_KEY_BYTES_MAX) throw new ReplyError(KEY_TOO_LONG);
     this.#locate(key, from, to);
-    return this.#insertLocated(key, from, to, type, valueWord);
+    return this.#insertLocated(key, from, to, type, valueWord, 0);
   }
 
-  #insertLocated(key: Buffer, from: number, to: number, type: number, valueWord: number): number {
+  /** @param number ENTRY_NUMBER for a key that will expire (the caller sets when), else 0 */
+  #insertLocated(
+    key: Buffer,
+    from: number,
+    to: number,
+    type: number,
+    valueWord: number,
+    number: number,
+  ): number {
     const arena = this.arena;
-    const flags = kindFlags(type) | (this.#isTagged ? ENTRY_LINKS : 0) | this.databases.epoch;
+    const flags =
+      kindFlags(type) | (this.#isTagged ? ENTRY_LINKS : 0) | this.databases.epoch | number;
     const entry = createEntry(arena, this.#hash, flags, key, from, to, valueWord);
     let head = this.#slots[this.#slot]!;
     if (head === 0) {
@@ -171,6 +181,10 @@ export class Keyspace {
     }
     dictInsert(arena, head, entry);
     this.size++;
+    if (number !== 0) {
+      setEntryNumber(arena, entry, Number.POSITIVE_INFINITY);
+      this.#countVolatile(entry, 1);
+    }
     if (this.#isTagged) {
       const groups = dictOwnerWord(arena, head, TAG_GROUPS);
       const now = addToTagGroup(arena, groups, this.#tagCrc, entry);
@@ -180,8 +194,9 @@ export class Keyspace {
   }
 
   /**
-   * Sets a key to a string, whatever it was; SET's path. Any expiry is dropped.
+   * Sets a key to a string, whatever it was; SET's path.
    * @param value the bytes [valueFrom, valueTo), not in the arena
+   * @param expiryMs unix ms when it expires, NaN for never: an old expiry is dropped
    * @returns its entry
    */
   setString(
@@ -191,12 +206,25 @@ export class Keyspace {
     value: Buffer,
     valueFrom: number,
     valueTo: number,
+    expiryMs: number,
   ): number {
-    if (to - from > ENTRY_KEY_BYTES_MAX) throw new ReplyError(KEY_TOO_LONG);
-    let entry = this.lookupWrite(key, from, to);
     const length = valueTo - valueFrom;
-    if (entry === 0) entry = this.#insertLocated(key, from, to, STRING, length);
-    else entry = this.overwrite(entry, STRING, length, false, 0);
+    const expires = !Number.isNaN(expiryMs);
+    let entry = this.lookupWrite(key, from, to);
+    if (entry === 0) {
+      if (to - from > ENTRY_KEY_BYTES_MAX) throw new ReplyError(KEY_TOO_LONG);
+      entry = this.#insertLocated(key, from, to, STRING, length, expires ? ENTRY_NUMBER : 0);
+    } else if (!expires) {
+      const at = reuseEntry(this.arena, entry, length);
+      if (at >= 0) {
+        copyBytes(value, valueFrom, valueTo, entryMemory(this.arena, entry), at);
+        return entry;
+      }
+      entry = this.overwrite(entry, STRING, length, false, 0);
+    } else {
+      entry = this.overwrite(entry, STRING, length, true, 0);
+    }
+    if (expires) entry = this.setExpiry(entry, expiryMs);
     const memory = entryMemory(this.arena, entry);
     copyBytes(value, valueFrom, valueTo, memory, entryValueOffset(this.arena, entry));
     return entry;
@@ -424,7 +452,9 @@ export class Keyspace {
   swap(other: Keyspace): void {
     this.databases.hooks.beforeSwap?.(this, other);
     [this.#slots, other.#slots] = [other.#slots, this.#slots];
-    [this.#slotExpiry, other.#slotExpiry] = [other.#slotExpiry, this.#slotExpiry];
+    // An expiry cycle may be in the middle of a slot: let it begin anew with all of them.
+    this.#slotExpiry.fill(0);
+    other.#slotExpiry.fill(0);
     [this.size, other.size] = [other.size, this.size];
     [this.volatileCount, other.volatileCount] = [other.volatileCount, this.volatileCount];
   }

@@ -28,8 +28,15 @@ export const OVERFLOW = "ERR increment or decrement would overflow";
 export const NAN_OR_INFINITY = "ERR increment would produce NaN or Infinity";
 export const STRING_TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
 export const OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'.";
-export const NO_AUTH = "NOAUTH Authentication required.";
+export const NOT_AUTHENTICATED = "NOAUTH Authentication required.";
+export const LOADING_DATA = "LOADING Redis is loading the dataset in memory";
 export const DB_OUT_OF_RANGE = "ERR DB index is out of range";
+export const TOO_MANY_CLIENTS = "ERR max number of clients reached";
+/** The first sentence of Redis' text, then what helps here. */
+export const DENIED =
+  "DENIED Redis is running in protected mode because protected mode is enabled and no password is " +
+  "set for the default user. In this mode connections are only accepted from the loopback " +
+  "interface. To accept others set requirepass, or protected-mode = false, in the server's file.";
 export const SAME_OBJECT = "ERR source and destination objects are the same";
 export const INVALID_CURSOR = "ERR invalid cursor";
 /** Ours: Redis takes keys and members up to proto-max-bulk-len. */
@@ -44,3 +51,27 @@ export const WRONG_TYPE_ERROR = new ReplyError(WRONG_TYPE);
 export const SYNTAX_ERROR = new ReplyError(SYNTAX);
 export const NOT_INTEGER_ERROR = new ReplyError(NOT_INTEGER);
 export const NOT_FLOAT_ERROR = new ReplyError(NOT_FLOAT);
+
+const QUOTED_BYTES_MAX = 128;
+
+/** @param args positions in `buf` as in Call; argument 0 is the name that nobody knows */
+export function unknownCommand(buf: Buffer, args: Int32Array, argc: number): string {
+  const name = buf.toString("latin1", args[0], Math.min(args[1]!, args[0]! + QUOTED_BYTES_MAX));
+  let shown = "";
+  for (let i = 1; i < argc && shown.length < QUOTED_BYTES_MAX; i++) {
+    const room = QUOTED_BYTES_MAX - shown.length;
+    const from = args[2 * i]!;
+    shown += `'${buf.toString("latin1", from, Math.min(args[2 * i + 1]!, from + room))}' `;
+  }
+  return `ERR unknown command '${name}', with args beginning with: ${shown}`;
+}
+
+/** @param container upper case @param word as the client wrote it */
+export function unknownSubcommand(container: string, word: string): string {
+  return `ERR unknown subcommand '${word.slice(0, QUOTED_BYTES_MAX)}'. Try ${container} HELP.`;
+}
+
+/** @param name of the command, upper case */
+export function invalidExpire(name: string): string {
+  return `ERR invalid expire time in '${name.toLowerCase()}' command`;
+}

@@ -20,6 +20,10 @@ export interface Journal {
   append(dbIndex: number, buf: Buffer, from: number, to: number): void;
   /** Ends a turn: on return, what was appended is as safe as it must be before replies leave. */
   commit(): void;
+  /** BGREWRITEAOF. @returns what to answer @throws ReplyError when it cannot begin */
+  rewrite(): string;
+  /** Everything appended is on disk and the files are closed when this resolves. */
+  close(): Promise<void>;
   /** Lines of INFO persistence that start with `aof_`. */
   infoLines(): readonly string[];
 }
@@ -54,5 +58,16 @@ export class ServerState {
     this.startedMs = clock.now();
     this.databases = new Databases(config.databases, this.startedMs);
     this.stats = new ServerStats();
+  }
+
+  /** Bytes that count against maxmemory: what keys take, and replies nobody has taken yet. */
+  get usedMemory(): number {
+    return this.databases.arena.usedBytes + this.stats.outputBacklog;
+  }
+
+  /** Commands that may need more memory are refused. */
+  isFull(): boolean {
+    const { maxmemory } = this.config;
+    return maxmemory > 0 && this.usedMemory > maxmemory;
   }
 }

@@ -19,7 +19,7 @@ function fractions(prng: Prng): () => number {
 function set(db: Keyspace, key: string, value: string): number {
   const k = Buffer.from(key);
   const v = Buffer.from(value);
-  return db.setString(k, 0, k.length, v, 0, v.length);
+  return db.setString(k, 0, k.length, v, 0, v.length, Number.NaN);
 }
 
 function find(db: Keyspace, key: string): number {

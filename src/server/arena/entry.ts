@@ -231,6 +231,24 @@ export function resizeEntry(
   return moved;
 }
 
+/**
+ * SET's quick case: gives an entry of kind 0 without a number another length of value, if its block
+ * is right for that. What the value bytes were is lost.
+ * @returns where the value bytes start, or -1 when this is not the case
+ */
+export function reuseEntry(arena: Arena, entry: number, valueBytes: number): number {
+  const words = arena.words[entry >>> CHUNK_SHIFT]!;
+  const at = (entry & GRANULE_MASK) << 2;
+  const meta = words[at + 2]!;
+  if ((meta & (KIND_MASK | ENTRY_NUMBER)) !== 0) return -1;
+  const offset = HEADER_BYTES + extraBytes(meta) + (meta >>> FLAG_BITS);
+  if (words[at + 3] !== valueBytes) {
+    if (!arena.fits(entry, offset + valueBytes)) return -1;
+    words[at + 3] = valueBytes;
+  }
+  return (at << 2) + offset;
+}
+
 /** Carries number, links and `tail` bytes behind them from one entry's layout to another's. */
 function moveBytes(
   arena: Arena,

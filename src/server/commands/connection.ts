@@ -1,0 +1,165 @@
+/**
+ * Commands about the connection itself: who may use it, which database, whether it lives. CLIENT is
+ * in clients.ts. Source of texts: Redis 7.0 src/acl.c, src/networking.c, src/db.c `selectCommand`.
+ */
+
+import { timingSafeEqual } from "node:crypto";
+import {
+  argBytes,
+  argEnd,
+  argInteger,
+  argIs,
+  argStart,
+  argText,
+  type Call,
+  type Handler,
+} from "../call.ts";
+import { DB_OUT_OF_RANGE, ReplyError, SYNTAX, wrongArity } from "../replies.ts";
+import { SERVER_VERSION } from "../version.ts";
+
+const NO_PASSWORD_SET =
+  "ERR AUTH <password> called without any password configured for the default user. " +
+  "Are you sure your configuration is correct?";
+const WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled.";
+const HELLO_NEEDS_AUTH =
+  "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> " +
+  "AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol " +
+  "version at the same time";
+const CLIENT_NAME_RULE = "ERR Client names cannot contain spaces, newlines or special characters.";
+
+/** The password matches, compared in a time that does not tell how much of it. */
+function isPassword(given: Buffer, password: string): boolean {
+  const right = Buffer.from(password);
+  if (given.length !== right.length) return false;
+  return timingSafeEqual(given, right);
+}
+
+/** There is one user, `default`; without a password it takes any. @throws ReplyError WRONGPASS */
+function authenticate(call: Call, user: string, password: Buffer): void {
+  const { requirepass } = call.server.config;
+  const isRight = user === "default" && (requirepass === "" || isPassword(password, requirepass));
+  if (!isRight) throw new ReplyError(WRONG_PASSWORD);
+  call.client.isAuthenticated = true;
+  call.client.port.authenticated();
+}
+
+function auth(call: Call): void {
+  if (call.argc > 3) throw new ReplyError(SYNTAX);
+  if (call.argc === 2) {
+    if (call.server.config.requirepass === "") throw new ReplyError(NO_PASSWORD_SET);
+    authenticate(call, "default", argBytes(call, 1));
+  } else {
+    authenticate(call, argText(call, 1), argBytes(call, 2));
+  }
+  call.out.ok();
+}
+
+/**
+ * The name a client gives itself. @throws ReplyError when a byte of it is not printable ASCII
+ */
+export function readClientName(call: Call, i: number, error = CLIENT_NAME_RULE): string {
+  const name = argText(call, i);
+  for (let k = 0; k < name.length; k++) {
+    const code = name.charCodeAt(k);
+    if (code < 0x21 || code > 0x7e) throw new ReplyError(error);
+  }
+  return name;
+}
+
+/**
+ * RESP3 is not spoken yet: HELLO 3 is answered in RESP2, saying so, which node-redis and ioredis
+ * accept (dependencies.md, "HELLO decides who can connect").
+ */
+function hello(call: Call): void {
+  let next = 1;
+  if (call.argc > 1) {
+    const rule = new ReplyError("ERR Protocol version is not an integer or out of range");
+    const version = argInteger(call, 1, rule);
+    if (version < 2 || version > 3) throw new ReplyError("NOPROTO unsupported protocol version");
+    next = 2;
+  }
+  let user: string | undefined;
+  let password: Buffer | undefined;
+  let name: string | undefined;
+  while (next < call.argc) {
+    const more = call.argc - next - 1;
+    if (argIs(call, next, "auth") && more >= 2) {
+      user = argText(call, next + 1);
+      password = argBytes(call, next + 2);
+      next += 3;
+    } else if (argIs(call, next, "setname") && more >= 1) {
+      name = readClientName(call, next + 1);
+      next += 2;
+    } else {
+      throw new ReplyError(`ERR Syntax error in HELLO option '${argText(call, next)}'`);
+    }
+  }
+  if (user !== undefined && password !== undefined) authenticate(call, user, password);
+  if (!call.client.isAuthenticated) throw new ReplyError(HELLO_NEEDS_AUTH);
+  if (name !== undefined) call.client.name = name;
+  replyHello(call);
+}
+
+function replyHello(call: Call): void {
+  const { out } = call;
+  out.array(14);
+  out.bulkText("server");
+  out.bulkText("redis");
+  out.bulkText("version");
+  out.bulkText(SERVER_VERSION);
+  out.bulkText("proto");
+  out.integer(2);
+  out.bulkText("id");
+  out.integer(call.client.id);
+  out.bulkText("mode");
+  out.bulkText("standalone");
+  out.bulkText("role");
+  out.bulkText("master");
+  out.bulkText("modules");
+  out.emptyArray();
+}
+
+function ping(call: Call): void {
+  if (call.argc > 2) throw new ReplyError(wrongArity("PING"));
+  if (call.argc === 1) call.out.simple("PONG");
+  else call.out.bulk(call.buf, argStart(call, 1), argEnd(call, 1));
+}
+
+function quit(call: Call): void {
+  call.out.ok();
+  call.client.closeAfterReply();
+}
+
+function reset(call: Call): void {
+  const { client, server } = call;
+  client.dbIndex = 0;
+  client.name = "";
+  client.replyMode = "on";
+  client.noEvict = false;
+  client.noTouch = false;
+  client.isAuthenticated = server.config.requirepass === "";
+  call.out.simple("RESET");
+}
+
+/** Argument `i` as the number of a database. @throws ReplyError "invalid DB index" or out of range */
+export function readDbIndex(call: Call, i: number, error: ReplyError): number {
+  const index = argInteger(call, i, error);
+  if (index < 0 || index >= call.server.config.databases) throw new ReplyError(DB_OUT_OF_RANGE);
+  return index;
+}
+
+function select(call: Call): void {
+  const rule = new ReplyError("ERR value is not an integer or out of range");
+  call.client.dbIndex = readDbIndex(call, 1, rule);
+  call.out.ok();
+}
+
+export const CONNECTION_HANDLERS = {
+  AUTH: auth,
+  ECHO: (call) => call.out.bulk(call.buf, argStart(call, 1), argEnd(call, 1)),
+  HELLO: hello,
+  PING: ping,
+  QUIT: quit,
+  RESET: reset,
+  SELECT: select,
+} as const satisfies Record<string, Handler>;

@@ -1,0 +1,37 @@
+/**
+ * Times of expiry in arguments: seconds or milliseconds, from now or since 1970.
+ * Source: Redis 7.0 src/expire.c `expireGenericCommand`, src/t_string.c `getExpireMillisecondsOrReply`.
+ */
+
+import { argInt64, type Call } from "../call.ts";
+import { invalidExpire, ReplyError } from "../replies.ts";
+
+export interface ExpiryUnit {
+  /** 1000 for seconds, 1 for milliseconds. */
+  readonly perUnitMs: 1 | 1000;
+  /** Since 1970 instead of from now. */
+  readonly isAbsolute: boolean;
+}
+
+const INT64_MAX = 2n ** 63n - 1n;
+
+/**
+ * Argument `i` as unix ms, whether past or future; 2^53 and more lose precision but stay in order.
+ * @throws ReplyError when it is no integer, or "invalid expire time" when it is out of range
+ */
+export function readAnyExpiry(call: Call, i: number, unit: ExpiryUnit): number {
+  const value = argInt64(call, i);
+  const ms = value * BigInt(unit.perUnitMs);
+  const at = unit.isAbsolute ? ms : ms + BigInt(call.nowMs);
+  if (ms > INT64_MAX || ms < -INT64_MAX - 1n || at > INT64_MAX) {
+    throw new ReplyError(invalidExpire(call.command.name));
+  }
+  return Number(at);
+}
+
+/** The same, for commands that refuse 0 and less. */
+export function readExpiry(call: Call, i: number, unit: ExpiryUnit): number {
+  const value = argInt64(call, i);
+  if (value <= 0n) throw new ReplyError(invalidExpire(call.command.name));
+  return readAnyExpiry(call, i, unit);
+}

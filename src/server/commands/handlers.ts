@@ -1,0 +1,13 @@
+/** Which function serves a command. One object per family; a served row without one does not compile. */
+
+import type { ServedCommand } from "../../commands/table.ts";
+import type { Handler } from "../call.ts";
+import { CONNECTION_HANDLERS } from "./connection.ts";
+import { COUNTER_HANDLERS } from "./counters.ts";
+import { STRING_HANDLERS } from "./strings.ts";
+
+export const HANDLERS = {
+  ...CONNECTION_HANDLERS,
+  ...COUNTER_HANDLERS,
+  ...STRING_HANDLERS,
+} as const satisfies Partial<Record<ServedCommand, Handler>>;

@@ -1,0 +1,165 @@
+/**
+ * One server, assembled: listening socket, sessions, the work between requests, shutdown.
+ *
+ *   startServer ──> state, journal (loads what was kept) ──> listen ──> sessions
+ *   each 100 ms:  expiry cycle, memory of removed values, idle clients, statistics
+ */
+
+import { isLoopback, parseAddress } from "../base/address.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import { type Connection, type ConnectionOwner, UNKNOWN_ADDRESS } from "../net/connection.ts";
+import { bindPort, type Listener, listen } from "../net/listener.ts";
+import type { ServerConfig } from "./config.ts";
+import { createCall } from "./execute.ts";
+import { ExpireCycle } from "./expire.ts";
+import { DENIED, TOO_MANY_CLIENTS } from "./replies.ts";
+import { Session, type SessionContext } from "./session.ts";
+import { ServerState } from "./state.ts";
+import { Turn } from "./turn.ts";
+
+/** How often the work between requests is looked after. */
+const TICK_MS = 100;
+/** The next look when the last one left something to do, and how long each may take. */
+const BUSY_TICK_MS = 4;
+const WORK_MS_MAX = 1;
+/** Elements of removed values freed between two looks at the clock. */
+const RELEASE_STRIDE = 256;
+const SECOND_MS = 1000;
+
+export interface RunningServer {
+  readonly state: ServerState;
+  readonly port: number;
+  /** Resolves with the exit code once the server has ended. */
+  readonly done: Promise<number>;
+  /** Stops listening, closes all clients, keeps what must be kept. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * @throws CodisError "unavailable" when the port is taken or the data cannot be read
+ */
+export function startServer(
+  config: ServerConfig,
+  log: Log,
+  clock: Clock = systemClock,
+): RunningServer {
+  const state = new ServerState(config, clock, log);
+  const bound = bindPort(config.bind, config.port);
+  state.port = bound.port;
+  return new Server(state, bound.share());
+}
+
+class Server implements RunningServer, SessionContext {
+  readonly state: ServerState;
+  readonly server: ServerState;
+  readonly call;
+  readonly turn: Turn;
+  readonly done: Promise<number>;
+  readonly #listener: Listener;
+  readonly #sessions = new Set<Session>();
+  readonly #expireCycle: ExpireCycle;
+  #nextClientId = 1;
+  #timer: Timer;
+  #lastSecondMs = 0;
+  #isClosing = false;
+  #resolveDone: (code: number) => void = () => {};
+
+  constructor(state: ServerState, fd: number) {
+    this.state = state;
+    this.server = state;
+    this.call = createCall(state);
+    this.turn = new Turn(state);
+    this.#expireCycle = new ExpireCycle(state.databases, state.clock);
+    this.done = new Promise((resolve) => {
+      this.#resolveDone = resolve;
+    });
+    state.shutdown = () => void this.close();
+    const keepAliveMs = state.config["tcp-keepalive"] * SECOND_MS;
+    this.#listener = listen(fd, (connection) => this.#accept(connection), { keepAliveMs });
+    this.#timer = setTimeout(this.#tick, TICK_MS);
+  }
+
+  get port(): number {
+    return this.state.port;
+  }
+
+  #accept(connection: Connection): ConnectionOwner {
+    const { state } = this;
+    this.turn.begin();
+    state.stats.connectionsReceived++;
+    const refusal = this.#refusal(connection);
+    const session = new Session(this, connection, this.#nextClientId++);
+    if (refusal !== undefined) {
+      state.stats.rejectedConnections++;
+      connection.out.error(refusal);
+      session.client.closeAfterReply();
+      connection.close();
+    } else {
+      this.#sessions.add(session);
+      state.clients.set(session.client.id, session.client);
+    }
+    return session;
+  }
+
+  #refusal(connection: Connection): string | undefined {
+    const { config, clients } = this.state;
+    if (clients.size >= config.maxclients) return TOO_MANY_CLIENTS;
+    if (!config["protected-mode"] || config.requirepass !== "") return undefined;
+    if (connection.remoteAddress === UNKNOWN_ADDRESS) return undefined;
+    return isLoopback(parseAddress(connection.remoteAddress).host) ? undefined : DENIED;
+  }
+
+  ended(session: Session): void {
+    this.#sessions.delete(session);
+    this.state.clients.delete(session.client.id);
+  }
+
+  readonly #tick = (): void => {
+    this.turn.begin();
+    const { state } = this;
+    const isBusy = this.#workALittle();
+    this.turn.commit();
+    const now = state.clock.monotonic();
+    if (now - this.#lastSecondMs >= SECOND_MS) {
+      this.#lastSecondMs = now;
+      state.stats.sample(now);
+      this.#closeIdleClients();
+    }
+    state.stats.peakMemory = Math.max(state.stats.peakMemory, state.usedMemory);
+    this.#timer = setTimeout(this.#tick, isBusy ? BUSY_TICK_MS : TICK_MS);
+  };
+
+  /** @returns whether there is more to do at once */
+  #workALittle(): boolean {
+    const { databases, clock } = this.state;
+    const deadlineMs = clock.monotonic() + WORK_MS_MAX;
+    const isExpiring = this.state.activeExpire && this.#expireCycle.step(WORK_MS_MAX);
+    while (databases.hasToRelease && clock.monotonic() < deadlineMs) {
+      databases.releaseSome(RELEASE_STRIDE);
+    }
+    return isExpiring || databases.hasToRelease;
+  }
+
+  #closeIdleClients(): void {
+    const timeoutMs = this.state.config.timeout * SECOND_MS;
+    if (timeoutMs === 0) return;
+    const now = this.state.databases.nowMs;
+    for (const session of this.#sessions) {
+      if (now - session.client.lastActiveMs > timeoutMs) session.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosing) {
+      await this.done;
+      return;
+    }
+    this.#isClosing = true;
+    this.#listener.stop();
+    clearTimeout(this.#timer);
+    for (const session of [...this.#sessions]) session.close();
+    await this.state.journal?.close();
+    this.#resolveDone(0);
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * One client's socket: requests in, replies out.
+ *
+ *   socket ── chunk ──> decoder ── request ──> execute ── reply ──> connection.out ── flush ──> socket
+ *
+ * Replies of everything a chunk holds leave in one write. A client that does not take its replies is
+ * not read from until it does; a chunk that holds more work than a turn may take is gone on with in
+ * the next one. Both ways the rest waits in the decoder, and the socket is paused.
+ */
+
+import type { Connection, ConnectionOwner } from "../net/connection.ts";
+import { REQUEST_ERROR, REQUEST_INCOMPLETE, RequestDecoder } from "../resp/decoder.ts";
+import type { Call } from "./call.ts";
+import { Client, type ClientPort } from "./client.ts";
+import { execute } from "./execute.ts";
+import type { ServerState } from "./state.ts";
+import type { Turn } from "./turn.ts";
+
+/** Replies are offered to the socket whenever this many bytes of them have come together. */
+const FLUSH_BYTES = 64 * 1024;
+/** With more replies than this not taken, a client is not read from. */
+export const CLIENT_BACKLOG_BYTES_MAX = 256 * 1024;
+
+/** What sessions of one server share. */
+export interface SessionContext {
+  readonly server: ServerState;
+  readonly call: Call;
+  readonly turn: Turn;
+  /** The session ended; it is in no list any more. */
+  ended(session: Session): void;
+}
+
+export class Session implements ConnectionOwner, ClientPort {
+  readonly client: Client;
+  readonly #context: SessionContext;
+  readonly #connection: Connection;
+  readonly #decoder: RequestDecoder;
+  #hasPeerEnded = false;
+  /** Waits for the client to take its replies. */
+  #isHeldBack = false;
+  /** Waits for the next turn. */
+  #isDeferred = false;
+  /** Backlog last added to the server's sum. */
+  #countedBacklog = 0;
+
+  constructor(context: SessionContext, connection: Connection, id: number) {
+    const { server } = context;
+    this.#context = context;
+    this.#connection = connection;
+    this.#decoder = new RequestDecoder("server", {
+      bulkBytes: server.config["proto-max-bulk-len"],
+      requestBytes: server.config["client-query-buffer-limit"],
+    });
+    const owesPassword = server.config.requirepass !== "";
+    this.#decoder.setUnauthenticated(owesPassword);
+    const addresses = { address: connection.remoteAddress, localAddress: connection.localAddress };
+    this.client = new Client(id, this, addresses, !owesPassword, server.databases.nowMs);
+  }
+
+  // -- ClientPort -------------------------------------------------------------------------------
+
+  close(): void {
+    this.client.closeAfterReply();
+    this.#context.turn.commit();
+    this.#connection.close();
+  }
+
+  backlogBytes(): number {
+    return this.#connection.backlogBytes;
+  }
+
+  pendingBytes(): number {
+    return this.#decoder.pendingBytes;
+  }
+
+  authenticated(): void {
+    this.#decoder.setUnauthenticated(false);
+  }
+
+  // -- ConnectionOwner --------------------------------------------------------------------------
+
+  onData(chunk: Buffer): void {
+    const { server, turn } = this.#context;
+    turn.begin();
+    server.stats.inputBytes += chunk.length;
+    this.client.lastActiveMs = server.databases.nowMs;
+    this.#decoder.feed(chunk);
+    if (!this.#isHeldBack && !this.#isDeferred) this.#process();
+  }
+
+  onEnd(): void {
+    this.#hasPeerEnded = true;
+    if (!this.#isHeldBack && !this.#isDeferred) this.close();
+  }
+
+  onDrain(): void {
+    this.#countBacklog();
+    if (!this.#isHeldBack) return;
+    this.#isHeldBack = false;
+    this.#context.turn.begin();
+    this.#continue();
+  }
+
+  onClose(): void {
+    this.client.closeAfterReply();
+    this.#countBacklog();
+    this.#context.ended(this);
+  }
+
+  // ---------------------------------------------------------------------------------------------
+
+  /** The next turn has come, for a session that was deferred. */
+  goOn(): void {
+    this.#isDeferred = false;
+    if (this.#connection.isOpen) this.#continue();
+  }
+
+  /** The end of a turn: what was promised is safe, replies may leave. */
+  flush(): void {
+    const { stats } = this.#context.server;
+    const before = this.#connection.backlogBytes;
+    this.#connection.flush();
+    stats.outputBytes += before - this.#connection.backlogBytes;
+    this.#countBacklog();
+  }
+
+  #continue(): void {
+    this.#process();
+    if (!this.#isHeldBack && !this.#isDeferred) this.#connection.resume();
+  }
+
+  /** Executes what has arrived, until it is done or must wait. */
+  #process(): void {
+    const { call, turn } = this.#context;
+    const decoder = this.#decoder;
+    const { out } = this.#connection;
+    const { client } = this;
+    while (!client.isClosing) {
+      const status = decoder.next();
+      if (status === REQUEST_INCOMPLETE) break;
+      if (status === REQUEST_ERROR) {
+        out.error(`ERR Protocol error: ${decoder.error}`);
+        client.closeAfterReply();
+        break;
+      }
+      execute(call, client, decoder, out);
+      if (out.pendingBytes > FLUSH_BYTES && this.#mustHoldBack()) return;
+      if (turn.isOver()) {
+        this.#isDeferred = true;
+        this.#connection.pause();
+        turn.defer(this);
+        break;
+      }
+    }
+    if (client.isClosing || (this.#hasPeerEnded && !this.#isDeferred)) this.close();
+    else if (out.pendingBytes > 0) turn.flush(this);
+  }
+
+  #mustHoldBack(): boolean {
+    this.#context.turn.commit();
+    this.flush();
+    if (this.#connection.backlogBytes <= CLIENT_BACKLOG_BYTES_MAX) return false;
+    this.#isHeldBack = true;
+    this.#connection.pause();
+    return true;
+  }
+
+  #countBacklog(): void {
+    const backlog = this.#connection.isOpen ? this.#connection.backlogBytes : 0;
+    this.#context.server.stats.outputBacklog += backlog - this.#countedBacklog;
+    this.#countedBacklog = backlog;
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * A turn of the event loop as the server sees it: one reading of the clock per chunk, changes made
+ * safe before the replies that promise them, and an end before other clients wait too long.
+ *
+ *   begin ─> requests ... ─> flush(session)     without a journal: replies leave at once
+ *                       └──> end of the turn: journal.commit, then the replies of all its sessions
+ *        isOver ─> defer(session) ─> next turn: session.goOn
+ */
+
+import type { ServerState } from "./state.ts";
+
+/** A turn takes about this long at most; what is left waits for the next one. */
+export const TURN_MS_MAX = 4;
+/** Requests between two looks at the clock. */
+const CLOCK_STRIDE = 256;
+
+/** What a turn asks of a session. */
+export interface TurnSession {
+  /** Sends the replies it has. */
+  flush(): void;
+  /** Goes on with requests that have been waiting since an earlier turn. */
+  goOn(): void;
+}
+
+export class Turn {
+  readonly #server: ServerState;
+  /** Requests until the next look at the clock. */
+  #stride = CLOCK_STRIDE;
+  /** When this turn was first looked at; NaN while it has been too short for that. */
+  #startedMs = Number.NaN;
+  #isOver = false;
+  #isEndScheduled = false;
+  #toFlush: TurnSession[] = [];
+  #deferred: TurnSession[] = [];
+
+  constructor(server: ServerState) {
+    this.#server = server;
+  }
+
+  /** Something has arrived: reads the clock. */
+  begin(): void {
+    this.#server.databases.nowMs = this.#server.clock.now();
+  }
+
+  /** Asked after each request: it is time to let others go on. */
+  isOver(): boolean {
+    if (--this.#stride > 0) return this.#isOver;
+    this.#stride = CLOCK_STRIDE;
+    const now = this.#server.clock.monotonic();
+    if (Number.isNaN(this.#startedMs)) {
+      this.#startedMs = now;
+      this.#scheduleEnd();
+    } else if (now - this.#startedMs > TURN_MS_MAX) {
+      this.#isOver = true;
+    }
+    return this.#isOver;
+  }
+
+  /** Replies of `session` are to leave, once the changes they tell of are safe. */
+  flush(session: TurnSession): void {
+    if (this.#server.journal === undefined) {
+      session.flush();
+      return;
+    }
+    this.#toFlush.push(session);
+    this.#scheduleEnd();
+  }
+
+  /** `session` has more requests, for the next turn. */
+  defer(session: TurnSession): void {
+    this.#deferred.push(session);
+    this.#scheduleEnd();
+  }
+
+  /** Makes all changes so far as safe as replies need them. */
+  commit(): void {
+    this.#server.journal?.commit();
+  }
+
+  #scheduleEnd(): void {
+    if (this.#isEndScheduled) return;
+    this.#isEndScheduled = true;
+    setImmediate(this.#end);
+  }
+
+  readonly #end = (): void => {
+    this.#isEndScheduled = false;
+    this.#startedMs = Number.NaN;
+    this.#isOver = false;
+    this.commit();
+    const sessions = this.#toFlush;
+    this.#toFlush = [];
+    for (const session of sessions) session.flush();
+    if (this.#deferred.length > 0) setImmediate(this.#goOn);
+  };
+
+  readonly #goOn = (): void => {
+    const sessions = this.#deferred;
+    this.#deferred = [];
+    this.begin();
+    for (const session of sessions) session.goOn();
+  };
+}
