@@ -1,10 +1,10 @@
 /**
- * How the proxy of Codis 3.2 treated a command, for `compat = "codis"`: there a name it did not know
- * went to the primary of the slot of its first argument, and no arity was checked.
+ * How the proxy of Codis 3.2 treated a command, for `compat = "codis"`: there a name it did not
+ * know went to the primary of the slot of its first argument, and no arity was checked.
  *
- * Its 197 names fell into four classes; whatever is not listed here was, and is, a write. The twelve
- * names with a dash that it meant to refuse and let pass (a fault in its table) are refused: they
- * put a shared backend connection into the hands of a client (spec of the proxy, 3.1 and 13).
+ * Its 197 names fell into four classes; whatever is not listed here was, and is, a write. The
+ * twelve names with a dash that it meant to refuse and let pass (a fault in its table) are refused:
+ * they put a shared backend connection into the hands of a client (spec of the proxy, 3.1 and 13).
  * Source: Codis pkg/proxy/mapper.go.
  */
 
@@ -36,8 +36,8 @@ const PRIMARY_READS: readonly CommandName[] = ["HSCAN", "SLOTSINFO", "SLOTSSCAN"
 // biome-ignore format: words fill their lines
 const REFUSED: readonly CommandName[] = [
   "ASKING", "BGREWRITEAOF", "BGSAVE", "BITOP", "BLPOP", "BRPOP", "BRPOPLPUSH", "CLIENT", "CLUSTER",
-  "CONFIG", "DBSIZE", "DEBUG", "DISCARD", "EXEC", "FLUSHALL", "FLUSHDB", "HOST:", "KEYS", "LASTSAVE",
-  "LATENCY", "MIGRATE", "MONITOR", "MOVE", "MSETNX", "MULTI", "OBJECT", "POST", "PSUBSCRIBE",
+  "CONFIG", "DBSIZE", "DEBUG", "DISCARD", "EXEC", "FLUSHALL", "FLUSHDB", "HOST:", "KEYS",
+  "LASTSAVE", "LATENCY", "MIGRATE", "MONITOR", "MOVE", "MSETNX", "MULTI", "OBJECT", "POST", "PSUBSCRIBE",
   "PSYNC", "PUBLISH", "PUNSUBSCRIBE", "RANDOMKEY", "READONLY", "READWRITE", "RENAME", "RENAMENX",
   "REPLCONF", "RESTORE", "SAVE", "SCAN", "SCRIPT", "SHUTDOWN", "SLAVEOF", "SLOTSCHECK", "SLOTSDEL",
   "SLOTSMGRTONE", "SLOTSMGRTSLOT", "SLOTSMGRTTAGONE", "SLOTSMGRTTAGSLOT", "SLOWLOG", "SUBSCRIBE",

@@ -1,9 +1,10 @@
 /**
- * Commands that modules brought: vector sets, JSON, probabilistic types, time series and search, all
- * part of Redis 8, some also of Valkey's bundle. Part of the table in `table.ts`, with the same words.
+ * Commands that modules brought: vector sets, JSON, probabilistic types, time series and search,
+ * all part of Redis 8, some also of Valkey's bundle. Part of the table in `table.ts`, with the same
+ * words.
  *
- * Arity is the least the syntax allows, where a module leaves it open. Our own server serves none of
- * them; the proxy forwards what names its keys.
+ * Arity is the least the syntax allows, where a module leaves it open. Our own server serves none
+ * of them; the proxy forwards what names its keys.
  */
 
 import {

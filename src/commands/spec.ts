@@ -77,8 +77,8 @@ export const FLAG_NAMES: readonly string[] = [
 
 /**
  * Which arguments are keys; argument 0 is the name.
- * - `[first, last, step]`: a range; a negative `last` counts from the end (-1 is the last argument);
- *   `[0, 0, 0]` has none.
+ * - `[first, last, step]`: a range; a negative `last` counts from the end (-1 is the last
+ *   argument); `[0, 0, 0]` has none.
  * - `numkeys`: that argument says how many keys follow it, `step` arguments apart (default 1);
  *   `dest`: one more key stands there, in front.
  * - `sub`: argument 2, when argument 1 is one of these words, else it is none of this command's
@@ -104,8 +104,8 @@ export type KeySpec =
  * - `split`: one request per key, the replies merged.
  * - `colocated`: may name several keys; forwarded when all are in one slot, else CROSSSLOT.
  * - `local`: the proxy answers, itself or by asking a backend it chooses.
- * - `refuse`: never over a proxy: administrative, about all keys of one server, about the state of a
- *   connection that all clients share, or leading past the slot it names.
+ * - `refuse`: never over a proxy: administrative, about all keys of one server, about the state of
+ *   a connection that all clients share, or leading past the slot it names.
  * - `later`: known, not supported yet: blocking, publish and subscribe, transactions, scripts.
  */
 export type ProxyPolicy = "forward" | "split" | "colocated" | "local" | "refuse" | "later";

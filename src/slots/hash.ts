@@ -1,6 +1,6 @@
 /**
- * Pure: key bytes in, slot number out. Proxy and server use the same functions on the bytes of their
- * receive buffers, so nothing here copies, slices or allocates.
+ * Pure: key bytes in, slot number out. Proxy and server use the same functions on the bytes of
+ * their receive buffers, so nothing here copies, slices or allocates.
  *
  *   key "x{user:42}:name"  ->  tag "user:42"  ->  CRC32  ->  modulo 1024  ->  slot
  *

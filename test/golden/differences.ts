@@ -1,7 +1,7 @@
 /**
  * Recorded rows that ours answers otherwise on purpose. Both sides are asserted: ours must be what
- * stands here, and must not be what the original said. `why` names the place that decides: a heading
- * of the design, or a section of the specification of the role.
+ * stands here, and must not be what the original said. `why` names the place that decides: a
+ * heading of the design, or a section of the specification of the role.
  */
 
 import type { ExpectedAnswer } from "./load.ts";

@@ -2,8 +2,8 @@
  * Recorded rows that ours does not answer yet, and what each waits for. The list can only shrink:
  * `LATER_ROWS` is checked against it, and a row that begins to match must be struck.
  *
- * `ids` are single ids or ranges of numbers, as `rowsOf` and the transcripts name them; "all" is for
- * files of which nothing is run yet.
+ * `ids` are single ids or ranges of numbers, as `rowsOf` and the transcripts name them; "all" is
+ * for files of which nothing is run yet.
  */
 
 export interface Later {

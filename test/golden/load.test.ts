@@ -1,4 +1,4 @@
-/** The harness itself: every recorded file can be read, has a runner or waits, and rows are judged. */
+/** The harness itself: recorded files can be read, have a runner or wait, and rows are judged. */
 
 import { expect, test } from "bun:test";
 import { Glob } from "bun";
@@ -107,7 +107,8 @@ test("Every difference and every later row names a recorded row, once", () => {
 
 test("The list of rows left for later only shrinks", () => {
   const count = LATER.map(({ file, ids }) => (ids === "all" ? idsOf(file) : expandIds(ids)).length);
-  // Fewer than stated: lower LATER_ROWS in later.ts. More: a row was given up, which needs a reason.
+  // Fewer than stated: lower LATER_ROWS in later.ts. More: a row was given up, which needs a
+  // reason.
   expect(count.reduce((sum, n) => sum + n, 0)).toBe(LATER_ROWS);
 });
 

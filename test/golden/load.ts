@@ -8,7 +8,8 @@
  *   else                must match the record
  *
  * A runner makes its rows with `proxyTranscript`, `serverTranscripts` or `rowsOf`, asks ours, and
- * calls `assertRow` for each; it sends the requests of later rows too, because others build on them.
+ * calls `assertRow` for each; it sends the requests of later rows too, because others build on
+ * them.
  */
 
 import { readFileSync } from "node:fs";
@@ -62,9 +63,8 @@ export function assertRow(row: GoldenRow, actual: unknown, mode: Mode = "default
   }
   if (isAsRecorded) throw new Error(`${where} matches the record: strike it from differences.ts`);
   if (matches(difference.ours, actual)) return;
-  throw new Error(
-    `${where} differs on purpose (${difference.why})\n expected: ${show(difference.ours)}\n ours:     ${show(actual)}`,
-  );
+  const expected = `${where} differs on purpose (${difference.why})\n expected: `;
+  throw new Error(`${expected}${show(difference.ours)}\n ours:     ${show(actual)}`);
 }
 
 function show(value: unknown): string {
