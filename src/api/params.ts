@@ -50,7 +50,8 @@ export function bodyOf<T>(context: RouteContext, codec: Codec<T>, name: string):
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(context.request.body));
   } catch (error) {
-    throw new CodisError("usage", `Cannot read ${name}: not JSON, ${errorText(error)}`);
+    const reason = errorText(error).replace(/^JSON Parse error: /, "");
+    throw new CodisError("usage", `Cannot read ${name}: not JSON, ${reason}`);
   }
   if (value === null) throw new CodisError("usage", `Cannot read ${name}: null must be a value`);
   return codec.read(value, name);

@@ -53,7 +53,21 @@ export interface TopomStats {
     /** Microseconds between two migration calls. */
     readonly interval: number;
     readonly disabled: boolean;
-    readonly progress: { readonly status: string };
+    readonly progress: {
+      /** The last event: `[OK] Slot[0003]@DB[0]=303`, `[ERROR] Slot[0003]: text`, or "". */
+      readonly status: string;
+      // What follows is ours; an original dashboard leaves it out.
+      /** Since the dashboard started. */
+      readonly keys_moved?: number;
+      readonly slots_moved?: number;
+      /** Slots with an action now. */
+      readonly slots_left?: number;
+      /** Keys left in the slots that move now, each in the database it has come to. */
+      readonly keys_left?: number;
+      /** Slot id -> why it failed last; it is tried again. */
+      readonly failing?: Readonly<Record<string, string>>;
+    };
+    /** Slots with migration calls in flight. */
     readonly executor: number;
   };
   readonly sentinels: {

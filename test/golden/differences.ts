@@ -21,6 +21,7 @@ const NAMED_REFUSAL = "design, data plane: what is not supported yet is refused 
 const COLOCATED = "design, data plane: keys in different slots answer CROSSSLOT";
 const ONE_KEY = "design, data plane: a command with one key goes to the backend of its slot";
 const PROTOCOL_ERROR = "spec proxy 13: a null bulk argument is a protocol error";
+const BODY_REFUSED = "spec proxy 7.2: a body that cannot be read is answered with a cause";
 const REDIS_7 = "design, decided: stock commands answer as Redis 7.0";
 
 function notSupportedYet(name: string): ExpectedAnswer {
@@ -39,7 +40,16 @@ function serverRow(file: string, id: string, reply: string, why: string): Differ
   return { file: `server/transcripts/${file}`, id, ours: { reply }, why };
 }
 
+/** A body the original ignores; ours answers status 800 with a cause. */
+function refusedBody(id: string, cause: string): Difference {
+  const headers = { "Content-Type": "application/json; charset=utf-8" };
+  const body = `{\n    "Cause": ${JSON.stringify(cause)},\n    "Stack": null\n}`;
+  return { file: "proxy/http.json", id, ours: { status: 800, headers, body }, why: BODY_REFUSED };
+}
+
 export const DIFFERENCES: readonly Difference[] = [
+  refusedBody("fill-garbage", 'Cannot read slots: not JSON, Unexpected identifier "garbage"'),
+  refusedBody("fill-empty", "Cannot read slots: not JSON, Unexpected EOF"),
   ...transcriptRow(["3", "3"], { reply: "$5\r\nhello\r\n" }, AS_REDIS_AT_PROXY),
   ...transcriptRow(["6", "6"], { reply: "$11\r\n127.0.0.1:1\r\n" }, AS_REDIS_AT_PROXY),
   ...transcriptRow(["111", "111"], notSupportedYet("MULTI"), NAMED_REFUSAL),
