@@ -4,10 +4,12 @@ import type { ServedCommand } from "../../commands/table.ts";
 import type { Handler } from "../call.ts";
 import { CONNECTION_HANDLERS } from "./connection.ts";
 import { COUNTER_HANDLERS } from "./counters.ts";
+import { LIST_HANDLERS } from "./lists.ts";
 import { STRING_HANDLERS } from "./strings.ts";
 
 export const HANDLERS = {
   ...CONNECTION_HANDLERS,
   ...COUNTER_HANDLERS,
+  ...LIST_HANDLERS,
   ...STRING_HANDLERS,
 } as const satisfies Partial<Record<ServedCommand, Handler>>;

@@ -1,0 +1,136 @@
+/**
+ * What the commands of lists, hashes, sets and sorted sets share: finding the structure of a key,
+ * making one, dropping it when empty, and small readers of arguments.
+ *
+ * `head` is the ref of a collection's head block, which its key keeps as its value word.
+ */
+
+import { equalBytes } from "../../base/bytes.ts";
+import { ENTRY_KEY_BYTES_MAX, entryValueWord } from "../arena/entry.ts";
+import {
+  argEnd,
+  argInteger,
+  argLength,
+  argStart,
+  type Call,
+  insertKey,
+  readTyped,
+} from "../call.ts";
+import { INVALID_CURSOR, KEY_TOO_LONG, NOT_POSITIVE, ReplyError } from "../replies.ts";
+import type { ByteRange } from "../types/byte-range.ts";
+import { createHash } from "../types/hash.ts";
+import { createList } from "../types/list.ts";
+import { createSet } from "../types/set.ts";
+import { HASH, LIST, SET, ZSET } from "../types/value-type.ts";
+import { createZset } from "../types/zset.ts";
+
+const TOO_LONG_ERROR = new ReplyError(KEY_TOO_LONG);
+const NOT_POSITIVE_ERROR = new ReplyError(NOT_POSITIVE);
+const INVALID_CURSOR_ERROR = new ReplyError(INVALID_CURSOR);
+
+const CREATE = new Map([
+  [LIST, createList],
+  [SET, createSet],
+  [ZSET, createZset],
+  [HASH, createHash],
+]);
+
+/** The collection of the key in argument `i`, for reading; 0 when there is no such key. */
+export function readHead(call: Call, i: number, type: number): number {
+  const entry = readTyped(call, i, type);
+  return entry === 0 ? 0 : entryValueWord(call.arena, entry);
+}
+
+/**
+ * The collection of the key in argument `i`, for adding to it, made when there is none. Nothing may
+ * be thrown afterwards, and something must be added.
+ * @param entry of the key, from `writeTyped`; or 0
+ */
+export function headToGrow(call: Call, i: number, type: number, entry: number): number {
+  if (entry !== 0) return entryValueWord(call.arena, entry);
+  // Before the structure exists, which nobody would free.
+  if (argLength(call, i) > ENTRY_KEY_BYTES_MAX) throw TOO_LONG_ERROR;
+  const head = CREATE.get(type)!(call.arena);
+  insertKey(call, i, type, head);
+  return head;
+}
+
+/**
+ * Makes `head`, whose collection no key names yet, the value of the key in argument `i`, whatever
+ * that was before; its expiry goes. An empty collection (`length` 0) is freed and the key removed.
+ * @returns whether anything changed
+ */
+export function storeHead(
+  call: Call,
+  i: number,
+  type: number,
+  head: number,
+  length: number,
+): boolean {
+  const entry = call.db.lookupWrite(call.buf, argStart(call, i), argEnd(call, i));
+  if (length === 0) {
+    call.server.databases.release(type, head);
+    if (entry === 0) return false;
+    call.db.remove(entry);
+    return true;
+  }
+  if (entry === 0) insertKey(call, i, type, head);
+  else call.db.overwrite(entry, type, head, false);
+  return true;
+}
+
+/** Throws ReplyError when argument `i`, a key to be made, is longer than a key can be. */
+export function checkKeyLength(call: Call, i: number): void {
+  if (argLength(call, i) > ENTRY_KEY_BYTES_MAX) throw TOO_LONG_ERROR;
+}
+
+/** Throws ReplyError when one of the arguments `from`, `from + step`, ... is too long for a member. */
+export function checkMemberLengths(call: Call, from: number, step: number): void {
+  const last = call.argc - 1;
+  if (call.args[2 * last + 1]! - call.args[2 * from]! <= ENTRY_KEY_BYTES_MAX) return;
+  for (let i = from; i <= last; i += step) {
+    if (argLength(call, i) > ENTRY_KEY_BYTES_MAX) throw TOO_LONG_ERROR;
+  }
+}
+
+/** Argument `i`, 0 or more. @throws ReplyError `value is out of range, must be positive` or `text` */
+export function argCount(call: Call, i: number, error = NOT_POSITIVE_ERROR): number {
+  const value = argInteger(call, i, error);
+  if (value < 0) throw error;
+  return value;
+}
+
+/** Argument `i`, 1 or more. @throws ReplyError with `error` */
+export function argAtLeastOne(call: Call, i: number, error: ReplyError): number {
+  const value = argInteger(call, i, error);
+  if (value < 1) throw error;
+  return value;
+}
+
+/** The argument `i` equals the bytes of `range`. */
+export function argEqualsRange(call: Call, i: number, range: ByteRange): boolean {
+  const { bytes, start, end } = range;
+  return equalBytes(bytes, start, end, call.buf, argStart(call, i), argEnd(call, i));
+}
+
+/** Replies the bytes of `range`. */
+export function replyRange(call: Call, range: ByteRange): void {
+  call.out.bulk(range.bytes, range.start, range.end);
+}
+
+/** A count that no collection reaches: all of them. */
+export const ALL_ELEMENTS = Number.MAX_SAFE_INTEGER;
+
+/**
+ * The cursor in argument `i`.
+ * @returns u32 (our cursors are no larger; other bits mean nothing)
+ * @throws ReplyError `invalid cursor`
+ */
+export function argCursor(call: Call, i: number): number {
+  const text = call.buf.toString("latin1", argStart(call, i), argEnd(call, i));
+  // strtoul over the whole argument: signs are taken, blanks in front are not.
+  if (!/^[+-]?\d{1,20}$/.test(text)) throw INVALID_CURSOR_ERROR;
+  const value = BigInt(text);
+  if (value >= 2n ** 64n || value <= -(2n ** 64n)) throw INVALID_CURSOR_ERROR;
+  return Number(BigInt.asUintN(32, value));
+}
