@@ -131,9 +131,9 @@ export interface MoveLimits {
 
 /**
  * The slots to work on next, best first: those already begun before pending ones, then the lowest
- * index, then the highest id. `active` ones run already and count against the limits, `resting` ones
- * wait after a failure. Pending slots wait while migration is disabled, or something begun is resting:
- * what stops that one (a proxy, mostly) would stop them too, with more slots half way.
+ * index, then the highest id. `active` ones run already, `resting` ones wait after a failure; both count
+ * against the limit of their groups. Pending slots wait while migration is disabled, and while one that
+ * proxies must accept is resting: what stops that one would stop them too, with more slots half way.
  *
  * Upstream lets a group take part in one migration at a time and waits for the slowest of a round.
  * We let several slots of a group move at once and refill as they end: a slot spends most of its time
@@ -146,19 +146,18 @@ export function chooseMoves(
   disabled: boolean,
   limits: MoveLimits,
 ): Mapping[] {
-  const begun = (mapping: Mapping): boolean => mapping.action.state !== "pending";
   const all = slotsInAction(cluster);
-  const holdPending = disabled || all.some((mapping) => begun(mapping) && resting.has(mapping.id));
-  const candidates = all
-    .filter((mapping) => !active.has(mapping.id) && !resting.has(mapping.id))
-    .filter((mapping) => begun(mapping) || !holdPending)
-    .sort(
-      (a, b) =>
-        Number(begun(b)) - Number(begun(a)) || a.action.index - b.action.index || b.id - a.id,
-    );
-
   const load = new GroupLoad();
-  for (const id of active) load.add(cluster.slots[id]!);
+  let holdPending = disabled;
+  for (const mapping of all) {
+    const isResting = resting.has(mapping.id);
+    if (active.has(mapping.id) || (isResting && isBegun(mapping))) load.add(mapping);
+    holdPending ||= isResting && isBegun(mapping) && mapping.action.state !== "migrating";
+  }
+  const candidates = all
+    .filter(({ id }) => !active.has(id) && !resting.has(id))
+    .filter((mapping) => isBegun(mapping) || !holdPending)
+    .sort(byUrgency);
   const chosen: Mapping[] = [];
   for (const mapping of candidates) {
     if (active.size + chosen.length >= limits.slots) break;
@@ -167,6 +166,15 @@ export function chooseMoves(
     chosen.push(mapping);
   }
   return chosen;
+}
+
+function isBegun(mapping: Mapping): boolean {
+  return mapping.action.state !== "pending";
+}
+
+function byUrgency(a: Mapping, b: Mapping): number {
+  const begunFirst = Number(isBegun(b)) - Number(isBegun(a));
+  return begunFirst || a.action.index - b.action.index || b.id - a.id;
 }
 
 /** How many moving slots each group takes part in. */

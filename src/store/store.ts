@@ -41,6 +41,8 @@ export class Store {
   readonly #coordinator: Coordinator;
   readonly #product: string;
   #lease: Lease | undefined;
+  /** Nothing is written after the lock was given back: it may be another's by now. */
+  #isUnlocked = false;
 
   constructor(coordinator: Coordinator, product: string) {
     this.#coordinator = coordinator;
@@ -74,6 +76,7 @@ export class Store {
   async unlock(): Promise<void> {
     const lease = this.#lease;
     this.#lease = undefined;
+    this.#isUnlocked = true;
     if (lease === undefined) return;
     try {
       await this.#coordinator.remove(topomPath(this.#product), lease);
@@ -207,6 +210,7 @@ export class Store {
 
   async #put(verb: "create" | "update", what: string, path: string, text: string): Promise<void> {
     try {
+      this.#requireWritable();
       await this.#coordinator[verb](path, text, this.#lease);
     } catch (error) {
       throw failed(`${verb} ${what}`, error);
@@ -215,10 +219,15 @@ export class Store {
 
   async #remove(what: string, path: string): Promise<void> {
     try {
+      this.#requireWritable();
       await this.#coordinator.remove(path, this.#lease);
     } catch (error) {
       throw failed(`remove ${what}`, error);
     }
+  }
+
+  #requireWritable(): void {
+    if (this.#isUnlocked) throw new CodisError("closed", "the lock was given back");
   }
 }
 

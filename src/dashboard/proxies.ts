@@ -1,0 +1,216 @@
+/**
+ * The proxies of a product as the dashboard drives them: pushing slots to all of them, bringing one
+ * online, and what to do about one that does not answer.
+ *
+ *   push ──> every proxy at once ──> all accepted | one refused: its name | one silent: its name, marked
+ *
+ * A proxy is silent after a call to it timed out, until it answers a poll. While one is silent pushes
+ * fail at once instead of holding a locked slot for PUSH_TIMEOUT_MS again, and since nobody knows which
+ * of its pushes it will still apply, it is filled with all slots before it counts again.
+ * Source: spec/dashboard.md 8, 14; design.md, "A proxy serves on without its dashboard".
+ */
+
+import type { ProxyStats } from "../api/proxy-stats.ts";
+import { CodisError, errorText } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import type { ProxyModel } from "../model/proxy.ts";
+import type { Sentinel } from "../model/sentinel.ts";
+import type { Mapping, Slot } from "../model/slot.ts";
+import type { Cluster } from "./cluster.ts";
+import { sortedProxies } from "./cluster.ts";
+import { pushedSlot } from "./pushed-slot.ts";
+import type { ResolvedHosts } from "./resolve.ts";
+
+/** How long a proxy may take to apply slots: it answers what is in flight for them first. */
+export const PUSH_TIMEOUT_MS = 15_000;
+/** For calls that wait for nothing. */
+export const PROXY_CALL_TIMEOUT_MS = 5_000;
+
+/** The calls of a proxy's admin API that the dashboard makes. Each may throw CodisError. */
+export interface ProxyPort {
+  model(): Promise<ProxyModel>;
+  xping(): Promise<void>;
+  /** The proxy's statistics, as it sends them. */
+  stats(): Promise<ProxyStats>;
+  fillSlots(slots: readonly Slot[]): Promise<void>;
+  start(): Promise<void>;
+  setSentinels(sentinel: Sentinel): Promise<void>;
+  shutdown(): Promise<void>;
+}
+
+export interface ProxiesOptions {
+  /** A client of the proxy at `addr`; `token` "" when it is not known yet. */
+  proxyAt(addr: string, token: string, timeoutMs: number): ProxyPort;
+  resolve(cluster: Cluster): Promise<ResolvedHosts>;
+  /** `forward_method` of every slot pushed. */
+  readonly forwardMethod: number;
+  readonly log: Log;
+}
+
+export class Proxies {
+  readonly #options: ProxiesOptions;
+  /** Tokens of proxies that did not answer in time. */
+  readonly #silent = new Set<string>();
+
+  constructor(options: ProxiesOptions) {
+    this.#options = options;
+  }
+
+  isSilent(token: string): boolean {
+    return this.#silent.has(token);
+  }
+
+  /**
+   * Gives all proxies the slots of `mappings`, which may be ahead of what is stored.
+   * @throws CodisError "unavailable" naming a proxy that refused, "timeout" one that is silent
+   */
+  async push(cluster: Cluster, mappings: readonly Mapping[]): Promise<void> {
+    if (mappings.length === 0) return;
+    const proxies = sortedProxies(cluster);
+    for (const proxy of proxies) {
+      if (this.#silent.has(proxy.token)) throw silentError(proxy.token);
+    }
+    await this.#pushTo(cluster, mappings, proxies);
+  }
+
+  /** Takes a failed push back where it may have been accepted; a proxy that fails again is logged. */
+  async undo(cluster: Cluster, mappings: readonly Mapping[]): Promise<void> {
+    const proxies = sortedProxies(cluster).filter((proxy) => !this.#silent.has(proxy.token));
+    try {
+      await this.#pushTo(cluster, mappings, proxies);
+    } catch (error) {
+      // Whoever retries the step pushes the slot again; its proxies hold it until then.
+      this.#options.log.warn("could not take a push back", { error: errorText(error) });
+    }
+  }
+
+  /** Fills every slot of one proxy, starts it and tells it the sentinels. */
+  async reinit(cluster: Cluster, proxy: ProxyModel): Promise<void> {
+    const { token } = proxy;
+    const port = this.#portOf(proxy, PUSH_TIMEOUT_MS);
+    const slots = await this.#slotsFor(cluster, cluster.slots, [proxy]);
+    await this.#call(`proxy-[${token}] fillslots failed`, () => port.fillSlots(slots[0]!));
+    this.#silent.delete(token);
+    await this.#call(`proxy-[${token}] start failed`, () => port.start());
+    await this.#call(`proxy-[${token}] set sentinels failed`, () =>
+      port.setSentinels(cluster.sentinel),
+    );
+  }
+
+  /** Makes a silent proxy that answers again count: whatever it missed or kept is overwritten. */
+  async refill(cluster: Cluster, proxy: ProxyModel): Promise<void> {
+    const [slots] = await this.#slotsFor(cluster, cluster.slots, [proxy]);
+    await this.#call(`proxy-[${proxy.token}] fillslots failed`, () =>
+      this.#portOf(proxy, PUSH_TIMEOUT_MS).fillSlots(slots!),
+    );
+    this.#silent.delete(proxy.token);
+  }
+
+  /** Asks a proxy to end. */
+  async shutdown(proxy: ProxyModel): Promise<void> {
+    await this.#call(`proxy-[${proxy.token}] shutdown failed`, () =>
+      this.#portOf(proxy, PROXY_CALL_TIMEOUT_MS).shutdown(),
+    );
+  }
+
+  /** The proxy is no longer of this product. */
+  forget(token: string): void {
+    this.#silent.delete(token);
+  }
+
+  /**
+   * What the proxy at `addr` says about itself, once it has accepted our key.
+   * @param withCause upstream's `create` tells the cause in its text, `online` does not
+   */
+  async identify(addr: string, withCause: boolean): Promise<ProxyModel> {
+    const text = (what: string, error: unknown): string =>
+      `proxy@${addr} ${what} failed${withCause ? `, ${messageOf(error)}` : ""}`;
+    let model: ProxyModel;
+    try {
+      model = await this.#options.proxyAt(addr, "", PROXY_CALL_TIMEOUT_MS).model();
+    } catch (error) {
+      throw failure(text("fetch model", error), error);
+    }
+    try {
+      await this.#options.proxyAt(addr, model.token, PROXY_CALL_TIMEOUT_MS).xping();
+    } catch (error) {
+      throw failure(text("check xauth", error), error);
+    }
+    return model;
+  }
+
+  async #pushTo(
+    cluster: Cluster,
+    mappings: readonly Mapping[],
+    proxies: readonly ProxyModel[],
+  ): Promise<void> {
+    const slots = await this.#slotsFor(cluster, mappings, proxies);
+    const failures = await Promise.all(proxies.map((proxy, i) => this.#pushOne(proxy, slots[i]!)));
+    const first = failures.find((error) => error !== undefined);
+    if (first !== undefined) throw first;
+  }
+
+  async #pushOne(proxy: ProxyModel, slots: readonly Slot[]): Promise<CodisError | undefined> {
+    try {
+      await this.#portOf(proxy, PUSH_TIMEOUT_MS).fillSlots(slots);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof CodisError)) throw error;
+      if (error.code === "timeout") {
+        this.#silent.add(proxy.token);
+        this.#options.log.error("a proxy does not answer", {
+          token: proxy.token,
+          admin_addr: proxy.admin_addr,
+          timeout_ms: PUSH_TIMEOUT_MS,
+        });
+        return silentError(proxy.token, error);
+      }
+      return failure(`proxy-[${proxy.token}] resync slots failed`, error);
+    }
+  }
+
+  /** The slots as each of the proxies gets them: read replicas depend on where it stands. */
+  async #slotsFor(
+    cluster: Cluster,
+    mappings: readonly Mapping[],
+    proxies: readonly ProxyModel[],
+  ): Promise<Slot[][]> {
+    const { forwardMethod, resolve } = this.#options;
+    const { ipOf } = await resolve(cluster);
+    return proxies.map((proxy) => {
+      const viewer = { datacenter: proxy.datacenter, ip: ipOf(proxy.admin_addr) };
+      return mappings.map((mapping) =>
+        pushedSlot(cluster, mapping, { forwardMethod, viewer, ipOf }),
+      );
+    });
+  }
+
+  #portOf(proxy: ProxyModel, timeoutMs: number): ProxyPort {
+    return this.#options.proxyAt(proxy.admin_addr, proxy.token, timeoutMs);
+  }
+
+  async #call(text: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      throw failure(text, error);
+    }
+  }
+}
+
+function silentError(token: string, cause?: unknown): CodisError {
+  return new CodisError(
+    "timeout",
+    `proxy-[${token}] resync slots failed, no answer within ${PUSH_TIMEOUT_MS / 1000}s: bring it back, ` +
+      "or remove it with force; if it still serves then, its clients go on with the old servers",
+    cause,
+  );
+}
+
+function failure(text: string, cause: unknown): CodisError {
+  return new CodisError(cause instanceof CodisError ? cause.code : "unavailable", text, cause);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

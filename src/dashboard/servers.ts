@@ -1,0 +1,105 @@
+/**
+ * The servers of a product as the dashboard talks to them: connections for moving keys and for
+ * statistics are kept and apart, so that neither waits for the other; checks use fresh ones.
+ */
+
+import { CodisError } from "../base/errors.ts";
+import { RedisClient } from "../redis/client.ts";
+import { parseInfo } from "../redis/info.ts";
+import { RedisPool } from "../redis/pool.ts";
+import { ErrorReply } from "../resp/reply.ts";
+import type { MoveConnection } from "./migrate-runner.ts";
+
+/** To connect, and for a check by an operator to be answered. */
+const DIAL_TIMEOUT_MS = 1_000;
+const CHECK_TIMEOUT_MS = 1_000;
+/** For statistics to be answered. */
+const STATS_TIMEOUT_MS = 5_000;
+
+/** What the dashboard asks of servers. All may throw CodisError with the server's or Go's words. */
+export interface ServersPort {
+  /** Lends a connection for moving keys. */
+  withServer<T>(addr: string, work: (connection: MoveConnection) => Promise<T>): Promise<T>;
+  /** INFO and maxmemory of a member, over a kept connection. */
+  stats(addr: string): Promise<Record<string, string>>;
+  /** INFO over a fresh connection; the password is sent to members only. */
+  info(addr: string, isMember: boolean): Promise<Record<string, string>>;
+  /** The server can be reached with the product's password and knows slots. */
+  check(addr: string): Promise<void>;
+  dropUnused(): void;
+  close(): void;
+}
+
+export class Servers implements ServersPort {
+  readonly #auth: string;
+  readonly #moving: RedisPool;
+  readonly #polling: RedisPool;
+
+  /**
+   * @param auth the product's password, "" for none
+   * @param migrationTimeoutMs longest silence of a server while it moves keys
+   */
+  constructor(auth: string, migrationTimeoutMs: number) {
+    this.#auth = auth;
+    const dialTimeoutMs = DIAL_TIMEOUT_MS;
+    this.#moving = new RedisPool({ auth, dialTimeoutMs, timeoutMs: migrationTimeoutMs });
+    this.#polling = new RedisPool({ auth, dialTimeoutMs, timeoutMs: STATS_TIMEOUT_MS });
+  }
+
+  withServer<T>(addr: string, work: (connection: MoveConnection) => Promise<T>): Promise<T> {
+    return this.#moving.use(addr, work);
+  }
+
+  stats(addr: string): Promise<Record<string, string>> {
+    return this.#polling.use(addr, async (client) => {
+      const [info, memory] = await Promise.all([
+        client.call("INFO"),
+        client.call("CONFIG", "GET", "maxmemory"),
+      ]);
+      const stats = parseInfo(info);
+      // A server whose CONFIG is renamed or forbidden shows the maxmemory of its INFO, if any.
+      if (Array.isArray(memory) && memory.length === 2) stats.maxmemory = String(memory[1]);
+      return stats;
+    });
+  }
+
+  info(addr: string, isMember: boolean): Promise<Record<string, string>> {
+    return this.#once(addr, isMember ? this.#auth : "", async (client) =>
+      parseInfo(await client.call("INFO")),
+    );
+  }
+
+  async check(addr: string): Promise<void> {
+    await this.#once(addr, this.#auth, async (client) => {
+      const reply = await client.call("SLOTSINFO");
+      if (reply instanceof ErrorReply) throw new CodisError("unavailable", reply.text);
+    });
+  }
+
+  dropUnused(): void {
+    this.#moving.dropUnused();
+    this.#polling.dropUnused();
+  }
+
+  close(): void {
+    this.#moving.close();
+    this.#polling.close();
+  }
+
+  async #once<T>(
+    addr: string,
+    auth: string,
+    work: (client: RedisClient) => Promise<T>,
+  ): Promise<T> {
+    const client = await RedisClient.connect(addr, {
+      auth,
+      dialTimeoutMs: DIAL_TIMEOUT_MS,
+      timeoutMs: CHECK_TIMEOUT_MS,
+    });
+    try {
+      return await work(client);
+    } finally {
+      client.close();
+    }
+  }
+}

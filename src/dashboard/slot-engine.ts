@@ -1,0 +1,290 @@
+/**
+ * Works on slot actions until there are none: chooses slots, takes each through SLOT_STEPS, lets the
+ * runner move its keys, and comes back after a failure.
+ *
+ *   chooseMoves ──> walk (store, push; one at a time, under the lock) ──> moveSlot (side by side)
+ *        ^                                                                     │
+ *        └──── wake ◄── rest after a failure ◄── walk to the end ◄─────────────┘
+ *
+ * Every step is stored before the next begins, so the engine keeps nothing that matters: after a crash
+ * the next one goes on from the stored states. A slot that fails rests 100 ms, twice as long each
+ * time, 5 s at most; upstream stops all slots for 6 s.
+ */
+
+import type { TopomStats } from "../api/topom-stats.ts";
+import { CodisError, errorText } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import { masterOf } from "../model/group.ts";
+import type { Mapping } from "../model/slot.ts";
+import type { Cluster } from "./cluster.ts";
+import { slotsInAction } from "./cluster.ts";
+import type { MovePermit, MovePort } from "./migrate-runner.ts";
+import { moveSlot } from "./migrate-runner.ts";
+import { chooseMoves, inState, SLOT_STEPS, type SlotStep } from "./slot-action.ts";
+
+/** Slots that may move out of or into one group at once. */
+export const MOVES_PER_GROUP = 4;
+const REST_FIRST_MS = 100;
+const REST_MAX_MS = 5_000;
+/** How often a pause is looked at again. */
+const PAUSE_MS = 1_000;
+/** Limit of the operator's pause between migration calls. */
+const INTERVAL_MAX_US = 1_000_000;
+
+/** What the engine asks of the dashboard. */
+export interface SlotEnginePort {
+  readonly cluster: Cluster;
+  /** Runs `work` under the lock of the model, on fresh data. */
+  exclusive<T>(work: () => Promise<T>): Promise<T>;
+  saveSlot(mapping: Mapping): Promise<void>;
+  /** All proxies, or a CodisError naming one. */
+  push(mappings: readonly Mapping[]): Promise<void>;
+  undoPush(mappings: readonly Mapping[]): Promise<void>;
+  readonly withServer: MovePort["withServer"];
+  wait(ms: number): Promise<void>;
+  monotonic(): number;
+  readonly log: Log;
+}
+
+export interface SlotEngineOptions {
+  /** Most slots that move at once. */
+  readonly parallelSlots: number;
+  /** Argument of the migration command, milliseconds. */
+  readonly timeoutMs: number;
+}
+
+interface Rest {
+  readonly untilMs: number;
+  readonly failures: number;
+  readonly reason: string;
+}
+
+export class SlotEngine {
+  readonly #port: SlotEnginePort;
+  readonly #options: SlotEngineOptions;
+  readonly #active = new Map<number, Promise<void>>();
+  readonly #rests = new Map<number, Rest>();
+  readonly #keysLeft = new Map<number, number>();
+  #wake: () => void = () => undefined;
+  #stopped = false;
+  #disabled = false;
+  #intervalUs = 0;
+  #status = "";
+  #keysMoved = 0;
+  #slotsMoved = 0;
+  #executors = 0;
+
+  constructor(port: SlotEnginePort, options: SlotEngineOptions) {
+    this.#port = port;
+    this.#options = options;
+  }
+
+  set disabled(value: boolean) {
+    this.#disabled = value;
+    this.wake();
+  }
+
+  /** Microseconds between migration calls, clamped to 0..1 s. */
+  set intervalUs(value: number) {
+    this.#intervalUs = Math.min(Math.max(value, 0), INTERVAL_MAX_US);
+  }
+
+  get stats(): TopomStats["slot_action"] {
+    return {
+      interval: this.#intervalUs,
+      disabled: this.#disabled,
+      progress: {
+        status: this.#status,
+        keys_moved: this.#keysMoved,
+        slots_moved: this.#slotsMoved,
+        slots_left: slotsInAction(this.#port.cluster).length,
+        keys_left: [...this.#keysLeft.values()].reduce((sum, keys) => sum + keys, 0),
+        failing: Object.fromEntries([...this.#rests].map(([id, rest]) => [id, rest.reason])),
+      },
+      executor: this.#executors,
+    };
+  }
+
+  /** Something may have become possible: look again now. */
+  wake(): void {
+    this.#wake();
+  }
+
+  /** Passes until stopped; resolves when the last slot has come to rest. */
+  async run(): Promise<void> {
+    while (!this.#stopped) {
+      const woken = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.pass();
+      await Promise.race([woken, this.#port.wait(this.#idleMs())]);
+    }
+    await this.settled();
+  }
+
+  /** Slots in work stop before their next call. */
+  stop(): void {
+    this.#stopped = true;
+    this.wake();
+  }
+
+  /** Begins work on whatever may be worked on now. */
+  pass(): void {
+    const { cluster } = this.#port;
+    for (const id of this.#rests.keys()) if (this.#stateOf(id) === "") this.#rests.delete(id);
+    const chosen = chooseMoves(
+      cluster,
+      new Set(this.#active.keys()),
+      this.#resting(),
+      this.#disabled,
+      {
+        slots: this.#options.parallelSlots,
+        perGroup: MOVES_PER_GROUP,
+      },
+    );
+    for (const { id } of chosen) this.#active.set(id, this.#work(id));
+  }
+
+  /** Resolves when no slot is in work. */
+  async settled(): Promise<void> {
+    while (this.#active.size > 0) await Promise.all(this.#active.values());
+  }
+
+  #resting(): Set<number> {
+    const nowMs = this.#port.monotonic();
+    const resting = [...this.#rests].filter(([, rest]) => rest.untilMs > nowMs);
+    return new Set(resting.map(([id]) => id));
+  }
+
+  /** Until the next rest ends. */
+  #idleMs(): number {
+    const nowMs = this.#port.monotonic();
+    const ends = [...this.#rests.values()].map((rest) => Math.max(0, rest.untilMs - nowMs));
+    return Math.min(PAUSE_MS, ...ends);
+  }
+
+  async #work(slotId: number): Promise<void> {
+    try {
+      await this.#port.exclusive(() => this.#walk(slotId));
+      if (this.#stateOf(slotId) === "migrating") {
+        await moveSlot(this.#movePort(), slotId);
+        await this.#port.exclusive(() => this.#finish(slotId));
+      }
+      this.#rests.delete(slotId);
+    } catch (error) {
+      if (!(error instanceof CodisError)) throw error;
+      if (!this.#stopped) this.#rest(slotId, error);
+    } finally {
+      this.#keysLeft.delete(slotId);
+      this.#active.delete(slotId);
+      this.wake();
+    }
+  }
+
+  #rest(slotId: number, error: CodisError): void {
+    const failures = (this.#rests.get(slotId)?.failures ?? 0) + 1;
+    const restMs = Math.min(REST_MAX_MS, REST_FIRST_MS * 2 ** (failures - 1));
+    const untilMs = this.#port.monotonic() + restMs;
+    this.#rests.set(slotId, { untilMs, failures, reason: error.message });
+    this.#status = `[ERROR] ${label(slotId)}: ${error.message}`;
+    this.#port.log.warn("slot action failed, will be tried again", {
+      slot: slotId,
+      state: this.#stateOf(slotId),
+      error: errorText(error),
+      retry_ms: restMs,
+    });
+  }
+
+  #stateOf(slotId: number): Mapping["action"]["state"] {
+    return this.#port.cluster.slots[slotId]!.action.state;
+  }
+
+  /** Takes the slot as far as it can go without moving keys. */
+  async #walk(slotId: number): Promise<void> {
+    while (true) {
+      const mapping = this.#port.cluster.slots[slotId]!;
+      const { state } = mapping.action;
+      if (state === "") return;
+      const step: SlotStep = SLOT_STEPS[state];
+      if (step.move) return;
+      if (step.fill !== undefined) await this.#fill(mapping, step);
+      await this.#port.saveSlot(inState(mapping, step.next));
+      if (step.next === "") this.#ended(slotId);
+    }
+  }
+
+  async #fill(mapping: Mapping, step: SlotStep): Promise<void> {
+    try {
+      await this.#port.push([inState(mapping, step.fill!)]);
+    } catch (error) {
+      if (step.undo !== undefined) await this.#port.undoPush([inState(mapping, step.undo)]);
+      throw error;
+    }
+  }
+
+  /** All keys have moved. */
+  async #finish(slotId: number): Promise<void> {
+    const mapping = this.#port.cluster.slots[slotId]!;
+    if (mapping.action.state !== "migrating") throw invalidState(slotId);
+    await this.#port.saveSlot(inState(mapping, SLOT_STEPS.migrating.next));
+    await this.#walk(slotId);
+  }
+
+  #ended(slotId: number): void {
+    this.#slotsMoved++;
+    this.#status = "";
+    const owner = this.#port.cluster.slots[slotId]!.group_id;
+    this.#port.log.info("slot moved", { slot: slotId, group: owner });
+  }
+
+  #movePort(): MovePort {
+    const { withServer, wait, monotonic } = this.#port;
+    const engine = this;
+    return {
+      permit: (slotId) => engine.#permit(slotId),
+      withServer: async (addr, work) => {
+        engine.#executors++;
+        try {
+          return await withServer(addr, work);
+        } finally {
+          engine.#executors--;
+        }
+      },
+      waitPaused: () => wait(PAUSE_MS),
+      get intervalMs() {
+        return engine.#intervalUs / 1000;
+      },
+      wait,
+      progress: (slotId, db, moved, left) => engine.#progress(slotId, db, moved, left),
+      monotonic,
+      timeoutMs: engine.#options.timeoutMs,
+    };
+  }
+
+  #permit(slotId: number): MovePermit {
+    const { cluster } = this.#port;
+    const { group_id, action } = cluster.slots[slotId]!;
+    if (this.#stopped) throw new CodisError("closed", "use of closed topom");
+    if (action.state !== "migrating") throw invalidState(slotId);
+    const owner = cluster.groups.get(group_id);
+    const target = cluster.groups.get(action.target_id);
+    const promoting = [owner, target].some((group) => (group?.promoting.state ?? "") !== "");
+    if (this.#disabled || promoting) return "pause";
+    const from = masterOf(owner);
+    return from === "" ? "done" : { from, to: masterOf(target) };
+  }
+
+  #progress(slotId: number, db: number, moved: number, left: number): void {
+    this.#keysMoved += moved;
+    this.#keysLeft.set(slotId, left);
+    if (left > 0) this.#status = `[OK] ${label(slotId)}@DB[${db}]=${left}`;
+  }
+}
+
+function label(slotId: number): string {
+  return `Slot[${String(slotId).padStart(4, "0")}]`;
+}
+
+function invalidState(slotId: number): CodisError {
+  return new CodisError("conflict", `slot-[${slotId}] action state is invalid`);
+}

@@ -1,0 +1,183 @@
+/**
+ * A connection to a Redis server as its client: pipelined calls, replies as values.
+ *
+ *   call ──> request bytes ──> [waiting: resolvers in order] ──> reply ──> the oldest waiter
+ *
+ * Error replies are values (ErrorReply), for the caller to judge. A lost connection, a protocol error,
+ * or silence of `timeoutMs` while replies are awaited fails every waiting call and ends the client.
+ * Texts of connection errors are upstream's (Go's net package), which operators know.
+ */
+
+import { parseAddress } from "../base/address.ts";
+import { CodisError, errorText } from "../base/errors.ts";
+import { Fifo } from "../base/fifo.ts";
+import type { Connection, ConnectionOwner } from "../net/connection.ts";
+import { dial } from "../net/dial.ts";
+import { encodeRequest } from "../resp/encoder.ts";
+import { ErrorReply, type Reply } from "../resp/reply.ts";
+import { ReplyDecoder } from "../resp/reply-decoder.ts";
+
+/** Calls that may wait for replies on one connection. */
+export const CALLS_WAITING_MAX = 1024;
+
+export interface RedisClientOptions {
+  /** Sent with AUTH when not empty. */
+  readonly auth?: string;
+  readonly dialTimeoutMs: number;
+  /** Longest silence of the server while a reply is awaited. */
+  readonly timeoutMs: number;
+}
+
+interface Waiter {
+  resolve(reply: Reply): void;
+  reject(error: CodisError): void;
+}
+
+export class RedisClient implements ConnectionOwner {
+  /** host:port */
+  readonly addr: string;
+  readonly #connection: Connection;
+  readonly #decoder = new ReplyDecoder();
+  readonly #waiting = new Fifo<Waiter>();
+  readonly #timeoutMs: number;
+  #db = 0;
+  #lastHeardMs = 0;
+  #timer: Timer | undefined;
+  #failure: CodisError | undefined;
+
+  /**
+   * @throws CodisError "usage" for a bad address, "unavailable" or "timeout" when it cannot be reached,
+   *   "denied" with the server's words when it refuses the password
+   */
+  static async connect(addr: string, options: RedisClientOptions): Promise<RedisClient> {
+    const { host, port } = parseDialAddress(addr);
+    let client: RedisClient | undefined;
+    try {
+      await dial(host, port, { timeoutMs: options.dialTimeoutMs }, (connection) => {
+        client = new RedisClient(addr, connection, options.timeoutMs);
+        return client;
+      });
+    } catch (error) {
+      if (!(error instanceof CodisError)) throw error;
+      const late = error.code === "timeout";
+      const reason = late ? "i/o timeout" : `connect: ${errorText(error.cause)}`;
+      throw new CodisError(error.code, `dial tcp ${addr}: ${reason}`, error);
+    }
+    const { auth = "" } = options;
+    if (auth !== "") {
+      const reply = await client!.call("AUTH", auth);
+      if (reply instanceof ErrorReply) {
+        client!.close();
+        throw new CodisError("denied", reply.text);
+      }
+    }
+    return client!;
+  }
+
+  private constructor(addr: string, connection: Connection, timeoutMs: number) {
+    this.addr = addr;
+    this.#connection = connection;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** False once closed or lost. */
+  get isOpen(): boolean {
+    return this.#failure === undefined;
+  }
+
+  /** When the server was last heard of, by performance.now(). */
+  get lastHeardMs(): number {
+    return this.#lastHeardMs;
+  }
+
+  /** Sends one request; requests of one turn leave together. Rejects with CodisError when lost. */
+  call(...args: readonly (string | Buffer | number)[]): Promise<Reply> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#waiting.length >= CALLS_WAITING_MAX) {
+      const text = `more than ${CALLS_WAITING_MAX} calls wait for replies of ${this.addr}`;
+      return Promise.reject(new CodisError("limit", text));
+    }
+    this.#connection.out.raw(encodeRequest(args));
+    this.#connection.markDirty();
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.length === 0) this.#watchSilence();
+      this.#waiting.push({ resolve, reject });
+    });
+  }
+
+  /** Chooses the database of later calls; sends nothing when it is chosen already. */
+  async select(db: number): Promise<void> {
+    if (db === this.#db) return;
+    const reply = await this.call("SELECT", db);
+    if (reply instanceof ErrorReply) throw new CodisError("unavailable", reply.text);
+    this.#db = db;
+  }
+
+  /** Ends the connection; calls that wait fail. Idempotent. */
+  close(): void {
+    this.#fail(new CodisError("closed", "use of closed connection"));
+  }
+
+  // -- events of the connection ------------------------------------------------------------------
+
+  onData(chunk: Buffer): void {
+    this.#lastHeardMs = performance.now();
+    try {
+      this.#decoder.feed(chunk);
+      for (let reply = this.#decoder.next(); reply !== undefined; reply = this.#decoder.next()) {
+        const waiter = this.#waiting.shift();
+        if (waiter === undefined) {
+          this.#fail(new CodisError("unavailable", "a reply nobody asked for"));
+          return;
+        }
+        waiter.resolve(reply);
+      }
+    } catch (error) {
+      if (!(error instanceof CodisError)) throw error;
+      this.#fail(error);
+    }
+  }
+
+  onEnd(): void {
+    this.#fail(new CodisError("unavailable", "EOF"));
+  }
+
+  onClose(error: Error | undefined): void {
+    this.#fail(new CodisError("unavailable", "EOF", error));
+  }
+
+  #watchSilence(): void {
+    this.#lastHeardMs = performance.now();
+    this.#timer ??= setTimeout(() => this.#checkSilence(), this.#timeoutMs);
+  }
+
+  #checkSilence(): void {
+    this.#timer = undefined;
+    if (this.#waiting.length === 0) return;
+    const silentMs = performance.now() - this.#lastHeardMs;
+    // A timer may come a fraction of a millisecond early.
+    if (silentMs + 1 >= this.#timeoutMs) {
+      this.#fail(new CodisError("timeout", `read tcp ${this.addr}: i/o timeout`));
+    } else {
+      this.#timer = setTimeout(() => this.#checkSilence(), this.#timeoutMs - silentMs);
+    }
+  }
+
+  #fail(error: CodisError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    clearTimeout(this.#timer);
+    this.#connection.destroy();
+    for (let waiter = this.#waiting.shift(); waiter !== undefined; waiter = this.#waiting.shift()) {
+      waiter.reject(error);
+    }
+  }
+}
+
+function parseDialAddress(addr: string): { host: string; port: number } {
+  try {
+    return parseAddress(addr);
+  } catch (error) {
+    throw new CodisError("usage", `dial tcp: ${errorText(error)}`);
+  }
+}
