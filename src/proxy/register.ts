@@ -1,0 +1,90 @@
+/**
+ * A proxy announces itself: it finds its product's dashboard and asks to be put online. The dashboard
+ * then calls back: model, xping, fillslots, start, sentinels.
+ *
+ *   find the dashboard ──> GET its model: same product? ──> PUT online ──> done
+ *        └── not there ───────┴── no answer ─────────────────┴── refused ──> wait, try again
+ *
+ * Source: Codis cmd/proxy/main.go `AutoOnlineWithDashboard`, `AutoOnlineWithCoordinator`; spec/proxy.md 9.4.
+ */
+
+import { DashboardClient } from "../api/dashboard-client.ts";
+import { CodisError, errorText } from "../base/errors.ts";
+import { encodeRecord } from "../model/encode.ts";
+import { TOPOM } from "../model/topom.ts";
+import { openCoordinator } from "../store/open.ts";
+import { Store } from "../store/store.ts";
+
+const PAUSE_MS = 3000;
+/** The address of the dashboard was given; it may only have to come up. */
+const ATTEMPTS_AT_DASHBOARD = 10;
+/** It is looked up first, and may not hold its lock yet. */
+const ATTEMPTS_AT_COORDINATOR = 30;
+
+/** Where the dashboard is to be found. */
+export type DashboardSource =
+  | { readonly kind: "dashboard"; readonly addr: string }
+  /** `root` is the coordinator's folder. */
+  | { readonly kind: "filesystem"; readonly root: string };
+
+export interface RegisterPort {
+  readonly productName: string;
+  /** Our advertised admin address. */
+  readonly adminAddr: string;
+  /** Online already, or closed: there is nothing left to ask for. */
+  isSettled(): boolean;
+  /** Resolves after `ms`, or when the proxy is closed. */
+  pause(ms: number): Promise<void>;
+  /** An attempt failed and another will follow. */
+  onRetry(reason: string, attemptsLeft: number): void;
+}
+
+/**
+ * Resolves when the dashboard has put the proxy online, or the proxy is settled otherwise.
+ * @throws CodisError "conflict" when the dashboard is another product's, "unavailable" `online proxy failed`
+ *   after the last attempt
+ */
+export async function register(source: DashboardSource, port: RegisterPort): Promise<void> {
+  const attempts = source.kind === "dashboard" ? ATTEMPTS_AT_DASHBOARD : ATTEMPTS_AT_COORDINATOR;
+  let reason: unknown;
+  for (let left = attempts - 1; left >= 0; left--) {
+    if (port.isSettled()) return;
+    try {
+      await attempt(source, port);
+      return;
+    } catch (error) {
+      if (!(error instanceof CodisError) || error instanceof WrongProduct) throw error;
+      reason = error;
+      port.onRetry(errorText(error), left);
+    }
+    if (left > 0) await port.pause(PAUSE_MS);
+  }
+  if (port.isSettled()) return;
+  throw new CodisError("unavailable", "online proxy failed", reason);
+}
+
+/** No later attempt can help: the operator named the wrong dashboard, or the wrong product. */
+class WrongProduct extends CodisError {}
+
+async function attempt(source: DashboardSource, port: RegisterPort): Promise<void> {
+  const addr = await findDashboard(source, port.productName);
+  const { client, model } = await DashboardClient.open(addr);
+  if (model.product_name !== port.productName) {
+    const got = encodeRecord(TOPOM, model);
+    throw new WrongProduct("conflict", `unexcepted product name, got model =\n${got}`);
+  }
+  await client.onlineProxy(port.adminAddr);
+}
+
+async function findDashboard(source: DashboardSource, productName: string): Promise<string> {
+  if (source.kind === "dashboard") return source.addr;
+  const coordinator = openCoordinator("filesystem", source.root);
+  try {
+    const topom = await new Store(coordinator, productName).loadTopom();
+    if (topom !== undefined) return topom.admin_addr;
+    const text = `no dashboard of product ${productName} is registered in ${source.root}`;
+    throw new CodisError("missing", text);
+  } finally {
+    await coordinator.close();
+  }
+}
