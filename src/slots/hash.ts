@@ -17,28 +17,44 @@ const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
 /**
- * Up to this many bytes the table loop is faster than `Bun.hash.crc32`, which needs a view of the
- * range and a call out of JavaScript (see the numbers in test/bench).
+ * Up to this many bytes our loop is faster than `Bun.hash.crc32`, which needs a view of the range
+ * and a call out of JavaScript: 21 against 39 ns for 16 bytes, 36 against 41 for 48
+ * (test/bench/crc32.ts).
  */
-const LOOP_BYTES_MAX = 24;
+const LOOP_BYTES_MAX = 48;
 
-const CRC_TABLE = makeCrcTable();
+/** Four tables of 256: the CRC of one byte, then of one byte with 1, 2 and 3 zeros behind it. */
+const CRC_TABLES = makeCrcTables();
 
-function makeCrcTable(): Int32Array {
-  const table = new Int32Array(256);
+function makeCrcTables(): Int32Array {
+  const tables = new Int32Array(4 * 256);
   for (let i = 0; i < 256; i++) {
     let crc = i;
     for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
-    table[i] = crc;
+    tables[i] = crc;
   }
-  return table;
+  for (let i = 256; i < tables.length; i++) {
+    const shorter = tables[i - 256]!;
+    tables[i] = (shorter >>> 8) ^ tables[shorter & 0xff]!;
+  }
+  return tables;
 }
 
 /** CRC32 as a signed 32-bit number: what bit operations need, without the step to unsigned. */
 function crc32Signed(buf: Uint8Array, from: number, to: number): number {
   if (to - from > LOOP_BYTES_MAX) return Bun.hash.crc32(buf.subarray(from, to)) | 0;
   let crc = -1;
-  for (let i = from; i < to; i++) crc = (crc >>> 8) ^ CRC_TABLE[(crc ^ buf[i]!) & 0xff]!;
+  let i = from;
+  // Four bytes a step ("slicing by 4"): half the time of a byte a step from 24 bytes on.
+  for (const end = to - 3; i < end; i += 4) {
+    crc ^= buf[i]! | (buf[i + 1]! << 8) | (buf[i + 2]! << 16) | (buf[i + 3]! << 24);
+    crc =
+      CRC_TABLES[768 + (crc & 0xff)]! ^
+      CRC_TABLES[512 + ((crc >>> 8) & 0xff)]! ^
+      CRC_TABLES[256 + ((crc >>> 16) & 0xff)]! ^
+      CRC_TABLES[crc >>> 24]!;
+  }
+  for (; i < to; i++) crc = (crc >>> 8) ^ CRC_TABLES[(crc ^ buf[i]!) & 0xff]!;
   return ~crc;
 }
 

@@ -268,11 +268,13 @@ const lengths: Rule = {
   name: "lengths",
   check: (source) => {
     const lines = source.text.split("\n");
-    const result = lines.flatMap((line, i) =>
-      line.length <= COLUMNS_MAX || isLoneLiteral(line)
-        ? []
-        : [{ path: source.path, line: i + 1, rule: "lengths", text: `${line.length} columns` }],
-    );
+    const code = source.code.split("\n");
+    const comments = source.comments.split("\n");
+    const result = lines.flatMap((line, i) => {
+      const isFine = line.length <= COLUMNS_MAX || isLoneLiteral(line);
+      if (isFine || isLiteralBehind(code[i]!, comments[i]!)) return [];
+      return [{ path: source.path, line: i + 1, rule: "lengths", text: `${line.length} columns` }];
+    });
     const count = source.text.trimEnd().split("\n").length;
     if (count > FILE_LINES_MAX && !LONG_TABLES.includes(source.path)) {
       result.push(violation(source, 0, "lengths", `${count} lines in one file`));
@@ -283,7 +285,13 @@ const lengths: Rule = {
 
 /** A text that one wants to find by searching is not broken for its length. */
 function isLoneLiteral(line: string): boolean {
-  return /^\s*(?:[\w$]+: |return |const \w+ = |\w+\()?["'`/]/.test(line);
+  return /^\s*(?:[\w$]+: |return |(?:export )?const \w+ = |\w+\()?["'`/]/.test(line);
+}
+
+/** Whether what stands behind the last column is inside a literal, as in a program in a template. */
+function isLiteralBehind(code: string, comments: string): boolean {
+  const behind = code.slice(COLUMNS_MAX) + comments.slice(COLUMNS_MAX);
+  return /^[\s"'`)\];,}]*$/.test(behind);
 }
 
 /** Functions and methods, found by the indentation the formatter gives them. */
