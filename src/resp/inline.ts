@@ -8,6 +8,9 @@
 
 import { indexOfByte, lowerByte } from "../base/bytes.ts";
 
+const TAB = 0x09;
+const LF = 0x0a;
+const CR = 0x0d;
 const SPACE = 0x20;
 const DOUBLE_QUOTE = 0x22;
 const SINGLE_QUOTE = 0x27;
@@ -61,7 +64,7 @@ export function splitQuoted(buf: Buffer, from: number, to: number): Buffer[] | u
     for (; at < end; at++) {
       const byte = buf[at]!;
       if (quote === 0) {
-        if (isBlank(byte)) break;
+        if (endsWord(byte)) break;
         if (byte === DOUBLE_QUOTE || byte === SINGLE_QUOTE) quote = byte;
         else text[length++] = byte;
       } else if (byte === quote) {
@@ -81,6 +84,11 @@ export function splitQuoted(buf: Buffer, from: number, to: number): Buffer[] | u
     if (quote !== 0) return undefined;
     words.push(text.subarray(start, length));
   }
+}
+
+/** Fewer than are skipped before a word and taken behind a quote; Redis makes this difference. */
+function endsWord(byte: number): boolean {
+  return byte === SPACE || byte === TAB || byte === LF || byte === CR;
 }
 
 /** C's isspace. */

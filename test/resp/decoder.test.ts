@@ -140,3 +140,284 @@ describe("RequestDecoder, arrays", () => {
     }
   });
 });
+
+describe("RequestDecoder, inline", () => {
+  const PROXY: Row[] = [
+    ["PING\r\n", [["PING"]], ""],
+    [
+      "  SET  a   b  \r\nGET a\r\n",
+      [
+        ["SET", "a", "b"],
+        ["GET", "a"],
+      ],
+      "",
+    ],
+    ['SET q "v w"\r\n', [["SET", "q", '"v', 'w"']], ""],
+    ["SET\tq v\r\n", [["SET\tq", "v"]], ""],
+    ["a\rb c\r\n", [["a\rb", "c"]], ""],
+    ["$4\r\nPING\r\n", [["$4"], ["PING"]], ""],
+    ["\r\n\r\nPING\r\n", [["PING"]], ""],
+    ["PING\n", [], "expected CRLF after inline request"],
+    ["\n", [], "expected CRLF after inline request"],
+    ["PING\r\n   \r\n", [["PING"]], "blank request"],
+  ];
+  for (const [input, requests, error] of PROXY) {
+    test(`proxy takes ${JSON.stringify(input)} as the original does`, () => {
+      expect(decodeInAllCuts("proxy", input)).toEqual({ requests, error, pending: 0 });
+    });
+  }
+
+  // Recorded from redis-server 7.0.15.
+  const SERVER: Row[] = [
+    ["PING\r\n", [["PING"]], ""],
+    ["PING\n", [["PING"]], ""],
+    ["PING \r\r\n", [["PING"]], ""],
+    ["   \r\n\n\r\nPING\r\n", [["PING"]], ""],
+    ['ECHO ""\r\n', [["ECHO", ""]], ""],
+    ['"" x\r\n', [["", "x"]], ""],
+    ["ECHO 'it\\'s \\n'\r\n", [["ECHO", "it's \\n"]], ""],
+    ['ECHO "a\\x41\\n\\q\\x4"\r\n', [["ECHO", "aA\nqx4"]], ""],
+    ['ECHO "\\r\\t\\b\\a\\\\\\""\r\n', [["ECHO", '\r\t\b\x07\\"']], ""],
+    ['ECHO "\\xfF"\r\n', [["ECHO", "\xff"]], ""],
+    ['ECHO a"b c"\r\n', [["ECHO", "ab c"]], ""],
+    ["ECHO\ta\x0bb\r\n", [["ECHO", "a\x0bb"]], ""],
+    ["\x0bECHO\x0c \x0ca\r\n", [["ECHO\x0c", "a"]], ""],
+    ['ECHO "abc"d\r\n', [], "unbalanced quotes in request"],
+    ['ECHO "abc\r\n', [], "unbalanced quotes in request"],
+    ["ECHO 'abc\r\n", [], "unbalanced quotes in request"],
+    ["ECHO 'a'b\r\n", [], "unbalanced quotes in request"],
+    ['ECHO a"b"c\r\n', [], "unbalanced quotes in request"],
+    ['ECHO "a\\\r\n', [], "unbalanced quotes in request"],
+    ["$4\r\nPING\r\n", [["$4"], ["PING"]], ""],
+  ];
+  for (const [input, requests, error] of SERVER) {
+    test(`server takes ${JSON.stringify(input)} as Redis does`, () => {
+      expect(decodeInAllCuts("server", input)).toEqual({ requests, error, pending: 0 });
+    });
+  }
+});
+
+describe("RequestDecoder, limits", () => {
+  const x = (bytes: number) => "x".repeat(bytes);
+
+  for (const dialect of BOTH) {
+    test(`${dialect} refuses what is above a limit and takes what reaches it`, () => {
+      const limits: Partial<RequestLimits> = {
+        arguments: 20,
+        bulkBytes: 200,
+        lineBytes: 12,
+        inlineBytes: 30,
+      };
+      const outcome = (input: string) => decodeInAllCuts(dialect, input, limits);
+      const count = (n: number) =>
+        encodeRequest(Array.from({ length: n }, () => "a")).latin1Slice();
+      expect(outcome(count(20)).error).toBe("");
+      expect(outcome(count(21)).error).toBe("invalid multibulk length");
+      expect(outcome(encodeRequest([x(200)]).latin1Slice()).error).toBe("");
+      expect(outcome(encodeRequest([x(201)]).latin1Slice()).error).toBe("invalid bulk length");
+      expect(outcome(`*${"1".repeat(12)}`).error).toBe("too big mbulk count string");
+      expect(outcome(`*${"1".repeat(20)}\r\n`).error).toBe("too big mbulk count string");
+      expect(outcome(`*1\r\n$${"1".repeat(12)}`).error).toBe("too big bulk count string");
+      expect(outcome(`${x(29)}\r\n`).error).toBe("");
+      expect(outcome(`${x(30)}\r\n`).error).toBe("too big inline request");
+      expect(outcome(x(31)).error).toBe("too big inline request");
+    });
+  }
+
+  test("a request above requestBytes is refused when its length is announced", () => {
+    const limits = { requestBytes: 1000 };
+    const input = `*2\r\n$3\r\nSET\r\n$1000\r\n`;
+    expect(decodeInAllCuts("server", input, limits).error).toBe("too big request");
+  });
+
+  test("many small arguments are refused when they are more than requestBytes", () => {
+    const chunk = Buffer.from("$2\r\nab\r\n".repeat(50));
+    const chunks = [Buffer.from("*100000\r\n"), chunk, chunk, chunk];
+    expect(decode("proxy", chunks, { requestBytes: 1000 }).error).toBe("too big request");
+    expect(decode("proxy", chunks, { requestBytes: 2000 }).error).toBe("");
+  });
+
+  test("an unauthenticated client may send little until it has the password", () => {
+    const ten = encodeRequest(Array.from({ length: 10 }, () => "a"));
+    const eleven = encodeRequest(Array.from({ length: 11 }, () => "a"));
+    const decoderOf = (...chunks: Buffer[]): RequestDecoder => {
+      const decoder = new RequestDecoder("server");
+      decoder.setUnauthenticated(true);
+      for (const chunk of chunks) decoder.feed(chunk);
+      return decoder;
+    };
+    const many = decoderOf(ten, eleven);
+    expect(many.next()).toBe(REQUEST_READY);
+    expect(many.next()).toBe(REQUEST_ERROR);
+    expect(many.error).toBe("unauthenticated multibulk length");
+    const large = decoderOf(encodeRequest([x(16_384)]), encodeRequest([x(16_385)]));
+    expect(large.next()).toBe(REQUEST_READY);
+    expect(large.next()).toBe(REQUEST_ERROR);
+    expect(large.error).toBe("unauthenticated bulk length");
+    const authenticated = decoderOf(ten, eleven);
+    expect(authenticated.next()).toBe(REQUEST_READY);
+    authenticated.setUnauthenticated(false);
+    expect(authenticated.next()).toBe(REQUEST_READY);
+  });
+
+  test("an error is final, and what is fed after it is let go", () => {
+    const decoder = new RequestDecoder("proxy");
+    decoder.feed(Buffer.from("*x\r\n*1\r\n$4\r\nPING\r\n"));
+    expect(decoder.next()).toBe(REQUEST_ERROR);
+    decoder.feed(Buffer.from("*1\r\n$4\r\nPING\r\n"));
+    expect(decoder.next()).toBe(REQUEST_ERROR);
+    expect(decoder.pendingBytes).toBe(0);
+    expect(decoder.error).toBe("invalid multibulk length");
+  });
+});
+
+describe("RequestDecoder, buffers", () => {
+  test("a chunk is not copied when nothing was left over", () => {
+    const decoder = new RequestDecoder("proxy");
+    const chunk = encodeRequest(["GET", "key"]);
+    decoder.feed(chunk);
+    expect(decoder.next()).toBe(REQUEST_READY);
+    expect(decoder.buf).toBe(chunk);
+    expect(decoder.start).toBe(0);
+    expect(decoder.end).toBe(chunk.length);
+  });
+
+  test("chunks may be fed while requests wait, and those come first", () => {
+    const decoder = new RequestDecoder("proxy");
+    const seen: string[] = [];
+    for (let i = 0; i < 100; i++) {
+      decoder.feed(Buffer.from(`a${i}\r\nb${i}\r\nc${i}\r`));
+      decoder.feed(Buffer.from("\n"));
+      expect(decoder.next()).toBe(REQUEST_READY);
+      seen.push(...argumentsOf(decoder));
+    }
+    while (decoder.next() === REQUEST_READY) seen.push(...argumentsOf(decoder));
+    const all = Array.from({ length: 100 }, (_, i) => [`a${i}`, `b${i}`, `c${i}`]).flat();
+    expect(seen).toEqual(all);
+  });
+
+  test("bytes seen through buf never change while a reference is kept", () => {
+    const decoder = new RequestDecoder("proxy");
+    const kept: { buf: Buffer; from: number; to: number; text: string }[] = [];
+    const request = (i: number) => encodeRequest(["SET", `key ${i}`, "v".repeat(prng.int(300))]);
+    const input = Buffer.concat(Array.from({ length: 500 }, (_, i) => request(i)));
+    for (let at = 0; at < input.length; ) {
+      const end = at + 1 + prng.int(1000);
+      decoder.feed(Buffer.from(input.subarray(at, end)));
+      at = end;
+      while (decoder.next() === REQUEST_READY) {
+        const { buf, start, end: to } = decoder;
+        kept.push({ buf, from: start, to, text: buf.latin1Slice(start, to) });
+      }
+    }
+    expect(kept).toHaveLength(500);
+    for (const { buf, from, to, text } of kept) expect(buf.latin1Slice(from, to)).toBe(text);
+  });
+
+  test("pendingBytes counts what is not handed out, without the current request", () => {
+    const decoder = new RequestDecoder("proxy");
+    const request = encodeRequest(["GET", "key"]);
+    decoder.feed(Buffer.concat([request, request, Buffer.from("*1\r\n")]));
+    expect(decoder.pendingBytes).toBe(2 * request.length + 4);
+    decoder.next();
+    expect(decoder.pendingBytes).toBe(request.length + 4);
+    decoder.next();
+    decoder.next();
+    expect(decoder.pendingBytes).toBe(4);
+  });
+
+  test("a large value in many chunks comes out whole, and its memory is let go", () => {
+    const decoder = new RequestDecoder("server");
+    const value = prng.bytes(1 << 20);
+    const input = Buffer.concat([
+      encodeRequest(["SET", "k", value]),
+      Buffer.from("*1\r\n$4\r\nPI"),
+    ]);
+    let chunks = 0;
+    for (let at = 0; at < input.length; at += 1000, chunks++) {
+      decoder.feed(Buffer.from(input.subarray(at, at + 1000)));
+      if (decoder.next() !== REQUEST_READY) continue;
+      const from = decoder.args[4]!;
+      expect(decoder.buf.subarray(from, decoder.args[5]).equals(value)).toBe(true);
+      expect(decoder.buf.length).toBeLessThan(input.length + 2000);
+      expect(decoder.next()).toBe(REQUEST_INCOMPLETE);
+      expect(decoder.buf.length).toBe(0);
+    }
+    expect(chunks).toBeGreaterThan(1000);
+    decoder.feed(Buffer.from("NG\r\n"));
+    expect(decoder.next()).toBe(REQUEST_READY);
+    expect(decoder.buf.length).toBeLessThan(100);
+  });
+
+  test("the table of arguments is let go after a request with many", () => {
+    const decoder = new RequestDecoder("server");
+    decoder.feed(encodeRequest(Array.from({ length: 5000 }, () => "a")));
+    expect(decoder.next()).toBe(REQUEST_READY);
+    expect(decoder.args.length).toBeGreaterThanOrEqual(10_000);
+    expect(decoder.next()).toBe(REQUEST_INCOMPLETE);
+    expect(decoder.args.length).toBe(16);
+  });
+
+  test("a million tiny arguments byte by byte take a time in proportion", () => {
+    // Quadratic time would not end within any patience: 7 million feeds of 7 MB.
+    const decoder = new RequestDecoder("server");
+    const count = 1_000_000;
+    decoder.feed(Buffer.from(`*${count}\r\n`));
+    const argument = [..."$1\r\na\r\n"].map((char) => Buffer.from(char));
+    let status: number = REQUEST_INCOMPLETE;
+    for (let i = 0; i < count; i++) {
+      for (const byte of argument) {
+        decoder.feed(byte);
+        status = decoder.next();
+      }
+    }
+    expect(status).toBe(REQUEST_READY);
+    expect(decoder.argc).toBe(count);
+    const last = decoder.args[2 * count - 2]!;
+    expect(decoder.buf.latin1Slice(last, decoder.args[2 * count - 1])).toBe("a");
+  });
+});
+
+describe("RequestDecoder, random streams", () => {
+  function randomStream(): { bytes: Buffer; requests: string[][] } {
+    const requests = Array.from({ length: 1 + prng.int(6) }, () =>
+      Array.from({ length: prng.pick([1, 2, 3, 9, 10, 12]) }, () =>
+        prng.bytes(prng.pick([0, 1, 3, 9, 10, 33, 99, 100, 300])).latin1Slice(),
+      ),
+    );
+    const encoded = requests.map((words) =>
+      encodeRequest(words.map((w) => Buffer.from(w, "latin1"))),
+    );
+    return { bytes: Buffer.concat(encoded), requests };
+  }
+
+  for (const dialect of BOTH) {
+    test(`${dialect} finds every request of a random stream`, () => {
+      for (let round = 0; round < 300; round++) {
+        const { bytes, requests } = randomStream();
+        const found = {
+          seed: prng.seed,
+          round,
+          requests: decodeInAllCuts(dialect, bytes).requests,
+        };
+        expect(found).toEqual({ seed: prng.seed, round, requests });
+      }
+    });
+
+    test(`${dialect} answers a mutated stream the same however it is cut`, () => {
+      const spice = [...Buffer.from("*$+-:0129 \r\n\"'\\x\x00\xff", "latin1")];
+      for (let round = 0; round < 3000; round++) {
+        const { bytes } = randomStream();
+        for (let i = prng.int(3); i >= 0; i--) bytes[prng.int(bytes.length)] = prng.pick(spice);
+        const [whole, ...others] = cutsOf(bytes, prng).map((chunks) => decode(dialect, chunks));
+        for (const other of others) {
+          expect({ seed: prng.seed, round, ...other }).toEqual({
+            seed: prng.seed,
+            round,
+            ...whole!,
+          });
+        }
+      }
+    });
+  }
+});
