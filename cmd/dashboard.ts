@@ -1,6 +1,6 @@
 /**
- * `codis dashboard`: flags and TOML to config to role. Option names are the original's; what follows
- * `--config` in the file may be overridden by them. Source: spec/dashboard.md 1.
+ * `codis dashboard`: flags and TOML to config to role. Option names are the original's; what
+ * follows `--config` in the file may be overridden by them. Source: spec/dashboard.md 1.
  */
 
 import type { Command } from "commander";

@@ -1,5 +1,6 @@
 /**
- * The keys of dashboard.toml, in upstream's order. Source: Codis pkg/topom/config.go, spec/dashboard.md 2.
+ * The keys of dashboard.toml, in upstream's order. Source: Codis pkg/topom/config.go,
+ * spec/dashboard.md 2.
  */
 
 import type { ConfigOf, ConfigTable } from "../base/config.ts";

@@ -1,14 +1,15 @@
 /**
- * Moves the keys of one slot from its owner to its target, database by database, with the synchronous
- * command of the `codis` family. Source: spec/dashboard.md 12, "Executor".
+ * Moves the keys of one slot from its owner to its target, database by database, with the
+ * synchronous command of the `codis` family. Source: spec/dashboard.md 12, "Executor".
  *
- *   permit? ──> SELECT db ──> SLOTSMGRTTAGSLOT ... until 0 keys are left ──> INFO keyspace ──> next db
+ *   permit? ──> SELECT db ──> SLOTSMGRTTAGSLOT ... until 0 keys are left ──> INFO keyspace ──> next
+ * db
  *
  * One call moves one key and all that share its hash tag, so a slot takes many. Several are kept in
  * flight on the connection: the server answers them one after the other, and only the way there and
  * back is saved. To leave the server free for its clients between our calls, no more are in flight
- * than it answers within QUEUE_BUDGET_MS. A reply of 0 keys left ends a database; calls still in flight
- * then find nothing and move nothing.
+ * than it answers within QUEUE_BUDGET_MS. A reply of 0 keys left ends a database; calls still in
+ * flight then find nothing and move nothing.
  */
 
 import { parseAddress } from "../base/address.ts";
@@ -55,7 +56,8 @@ export interface MovePort {
 
 /**
  * Returns when no database of the owner holds a key of the slot.
- * @throws CodisError when a server cannot be reached or answers an error; what has moved stays moved
+ * @throws CodisError when a server cannot be reached or answers an error; what has moved stays
+ * moved
  */
 export async function moveSlot(port: MovePort, slotId: number): Promise<void> {
   let db = 0;
@@ -99,7 +101,8 @@ async function drainDatabase(
   while (true) {
     while (!drained && inFlight.length < allowed && mayGoOn(port, slotId, permit)) {
       const reply = connection.call(...request);
-      // Awaited below, in order; one that fails while an earlier is awaited must not count as unhandled.
+      // Awaited below, in order; one that fails while an earlier is awaited must not count as
+      // unhandled.
       reply.catch(() => undefined);
       inFlight.push(reply);
     }

@@ -1,7 +1,7 @@
 /**
- * The product's model as last read, and the one way to change it. The store is the truth: a record is
- * written there first and kept here after; one whose write failed is read again before the next
- * operation, because nobody knows which value it has.
+ * The product's model as last read, and the one way to change it. The store is the truth: a record
+ * is written there first and kept here after; one whose write failed is read again before the next
+ * operation, because nobody knows which value it has. Operations run one at a time.
  */
 
 import type { Group } from "../model/group.ts";
@@ -30,9 +30,30 @@ export class ModelCache {
   #allGroupsStale = true;
   #allProxiesStale = true;
   #sentinelStale = true;
+  /** The last operation queued; the next one starts when it has ended. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(store: Store) {
     this.#store = store;
+  }
+
+  /**
+   * Runs operations one after the other, each on what the store holds.
+   * @param admit called when its turn has come; may throw to refuse it
+   */
+  operate<T>(admit: () => void, work: (cluster: Cluster) => Promise<T>): Promise<T> {
+    const turn = this.#last.then(async () => {
+      admit();
+      await this.refresh();
+      return await work(this.cluster);
+    });
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Resolves when the operations queued so far have ended. */
+  async idle(): Promise<void> {
+    await this.#last;
   }
 
   /** As last read or written. A view: it follows later changes. */
@@ -64,7 +85,9 @@ export class ModelCache {
     this.#sentinelStale = true;
   }
 
-  /** Reads what is stale. Throws CodisError `store: load ... failed`; what was read so far is kept. */
+  /**
+   * Reads what is stale. Throws CodisError `store: load ... failed`; what was read so far is kept.
+   */
   async refresh(): Promise<void> {
     for (const id of this.#staleSlots) {
       this.#slots[id] = await this.#store.loadSlot(id);

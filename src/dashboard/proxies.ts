@@ -2,58 +2,39 @@
  * The proxies of a product as the dashboard drives them: pushing slots to all of them, bringing one
  * online, and what to do about one that does not answer.
  *
- *   push ──> every proxy at once ──> all accepted | one refused: its name | one silent: its name, marked
+ *   push ──> every proxy at once ──> all accepted | one refused: its name | one silent: its name,
+ * marked
  *
- * A proxy is silent after a call to it timed out, until it answers a poll. While one is silent pushes
- * fail at once instead of holding a locked slot for PUSH_TIMEOUT_MS again, and since nobody knows which
- * of its pushes it will still apply, it is filled with all slots before it counts again.
+ * A proxy is silent after a call to it timed out, until it answers a poll. While one is silent
+ * pushes fail at once instead of holding a locked slot for PUSH_TIMEOUT_MS again, and since nobody
+ * knows which of its pushes it will still apply, it is filled with all slots before it counts
+ * again.
  * Source: spec/dashboard.md 8, 14; design.md, "A proxy serves on without its dashboard".
  */
 
-import type { ProxyStats } from "../api/proxy-stats.ts";
 import { CodisError, errorText } from "../base/errors.ts";
-import type { Log } from "../base/log.ts";
 import type { ProxyModel } from "../model/proxy.ts";
-import type { Sentinel } from "../model/sentinel.ts";
 import type { Mapping, Slot } from "../model/slot.ts";
 import type { Cluster } from "./cluster.ts";
-import { sortedProxies } from "./cluster.ts";
+import { nextProxyId, sortedProxies } from "./cluster.ts";
+import type { ModelCache } from "./model-cache.ts";
+import type { ProxyPort, TopomOptions } from "./ports.ts";
 import { pushedSlot } from "./pushed-slot.ts";
-import type { ResolvedHosts } from "./resolve.ts";
 
 /** How long a proxy may take to apply slots: it answers what is in flight for them first. */
 export const PUSH_TIMEOUT_MS = 15_000;
 /** For calls that wait for nothing. */
 export const PROXY_CALL_TIMEOUT_MS = 5_000;
 
-/** The calls of a proxy's admin API that the dashboard makes. Each may throw CodisError. */
-export interface ProxyPort {
-  model(): Promise<ProxyModel>;
-  xping(): Promise<void>;
-  /** The proxy's statistics, as it sends them. */
-  stats(): Promise<ProxyStats>;
-  fillSlots(slots: readonly Slot[]): Promise<void>;
-  start(): Promise<void>;
-  setSentinels(sentinel: Sentinel): Promise<void>;
-  shutdown(): Promise<void>;
-}
-
-export interface ProxiesOptions {
-  /** A client of the proxy at `addr`; `token` "" when it is not known yet. */
-  proxyAt(addr: string, token: string, timeoutMs: number): ProxyPort;
-  resolve(cluster: Cluster): Promise<ResolvedHosts>;
-  /** `forward_method` of every slot pushed. */
-  readonly forwardMethod: number;
-  readonly log: Log;
-}
-
 export class Proxies {
-  readonly #options: ProxiesOptions;
+  readonly #options: TopomOptions;
+  readonly #cache: ModelCache;
   /** Tokens of proxies that did not answer in time. */
   readonly #silent = new Set<string>();
 
-  constructor(options: ProxiesOptions) {
+  constructor(options: TopomOptions, cache: ModelCache) {
     this.#options = options;
+    this.#cache = cache;
   }
 
   isSilent(token: string): boolean {
@@ -73,7 +54,9 @@ export class Proxies {
     await this.#pushTo(cluster, mappings, proxies);
   }
 
-  /** Takes a failed push back where it may have been accepted; a proxy that fails again is logged. */
+  /**
+   * Takes a failed push back where it may have been accepted; a proxy that fails again is logged.
+   */
   async undo(cluster: Cluster, mappings: readonly Mapping[]): Promise<void> {
     const proxies = sortedProxies(cluster).filter((proxy) => !this.#silent.has(proxy.token));
     try {
@@ -106,15 +89,37 @@ export class Proxies {
     this.#silent.delete(proxy.token);
   }
 
-  /** Asks a proxy to end. */
-  async shutdown(proxy: ProxyModel): Promise<void> {
-    await this.#call(`proxy-[${proxy.token}] shutdown failed`, () =>
-      this.#portOf(proxy, PROXY_CALL_TIMEOUT_MS).shutdown(),
-    );
+  /** Stores and starts a proxy that is not known yet. */
+  async create(cluster: Cluster, found: ProxyModel): Promise<void> {
+    if (cluster.proxies.has(found.token)) {
+      throw new CodisError("conflict", `proxy-[${found.token}] already exists`);
+    }
+    const proxy = { ...found, id: nextProxyId(cluster) };
+    await this.#cache.createProxy(proxy);
+    await this.reinit(cluster, proxy);
   }
 
-  /** The proxy is no longer of this product. */
-  forget(token: string): void {
+  /** Stores and starts a proxy, in place of its record if its token is known. */
+  async online(cluster: Cluster, found: ProxyModel): Promise<void> {
+    const known = cluster.proxies.get(found.token);
+    const proxy = { ...found, id: known?.id ?? nextProxyId(cluster) };
+    if (known === undefined) await this.#cache.createProxy(proxy);
+    else await this.#cache.saveProxy(proxy);
+    await this.reinit(cluster, proxy);
+  }
+
+  /** Asks a proxy to end and forgets it; `force` forgets it even when it does not. */
+  async remove(proxy: ProxyModel, force: boolean): Promise<void> {
+    const { token } = proxy;
+    try {
+      await this.#call(`proxy-[${token}] shutdown failed`, () =>
+        this.#portOf(proxy, PROXY_CALL_TIMEOUT_MS).shutdown(),
+      );
+    } catch (error) {
+      if (!force) throw error;
+      this.#options.log.warn("proxy removed by force", { token, error: errorText(error) });
+    }
+    await this.#cache.removeProxy(token);
     this.#silent.delete(token);
   }
 

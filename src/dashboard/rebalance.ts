@@ -1,6 +1,7 @@
 /**
- * Pure: which slots should move where so that every group with a server owns the same number, give or
- * take one. Deterministic and upstream's to the slot: spec/dashboard.md 13, golden/dashboard/rebalance.json.
+ * Pure: which slots should move where so that every group with a server owns the same number, give
+ * or take one. Deterministic and upstream's to the slot: spec/dashboard.md 13,
+ * golden/dashboard/rebalance.json.
  *
  * Slots of groups without servers stay where they are. A slot with an action counts for its target.
  */

@@ -1,6 +1,7 @@
 /**
- * IPs of the machines of a cluster, which decide what read replicas are near a proxy. Looked up once
- * per operation, only when a group has read replicas, and never waited for longer than 50 ms a name.
+ * IPs of the machines of a cluster, which decide what read replicas are near a proxy. Looked up
+ * once per operation, only when a group has read replicas, and never waited for longer than 50 ms a
+ * name.
  */
 
 import { isIP } from "node:net";

@@ -9,26 +9,13 @@ import { parseInfo } from "../redis/info.ts";
 import { RedisPool } from "../redis/pool.ts";
 import { ErrorReply } from "../resp/reply.ts";
 import type { MoveConnection } from "./migrate-runner.ts";
+import type { ServersPort } from "./ports.ts";
 
 /** To connect, and for a check by an operator to be answered. */
 const DIAL_TIMEOUT_MS = 1_000;
 const CHECK_TIMEOUT_MS = 1_000;
 /** For statistics to be answered. */
 const STATS_TIMEOUT_MS = 5_000;
-
-/** What the dashboard asks of servers. All may throw CodisError with the server's or Go's words. */
-export interface ServersPort {
-  /** Lends a connection for moving keys. */
-  withServer<T>(addr: string, work: (connection: MoveConnection) => Promise<T>): Promise<T>;
-  /** INFO and maxmemory of a member, over a kept connection. */
-  stats(addr: string): Promise<Record<string, string>>;
-  /** INFO over a fresh connection; the password is sent to members only. */
-  info(addr: string, isMember: boolean): Promise<Record<string, string>>;
-  /** The server can be reached with the product's password and knows slots. */
-  check(addr: string): Promise<void>;
-  dropUnused(): void;
-  close(): void;
-}
 
 export class Servers implements ServersPort {
   readonly #auth: string;

@@ -1,12 +1,13 @@
 /**
- * Pure: slot actions. What an operator may ask of a slot, the steps an action goes through, and which
- * slots are worked on now. Functions return mappings to store; nothing is stored here.
+ * Pure: slot actions. What an operator may ask of a slot, the steps an action goes through, and
+ * which slots are worked on now. Functions return mappings to store; nothing is stored here.
  * Source: spec/dashboard.md 12.
  *
  *   pending ──> preparing ──> prepared ──> migrating ──> finished ──> (owner = target, no action)
  *               old backend   locked       keys move      new backend
  *
- * Each state is stored before the next step begins, so whoever opens the product next goes on from it.
+ * Each state is stored before the next step begins, so whoever opens the product next goes on from
+ * it.
  */
 
 import { CodisError } from "../base/errors.ts";
@@ -97,7 +98,8 @@ export function actionToRemove(cluster: Cluster, slotId: number): Mapping {
 
 /**
  * Slots given to groups at once, without moving keys.
- * Upstream overwrites a slot that is moving and loses sight of its keys; ours refuses it (spec 19.3).
+ * Upstream overwrites a slot that is moving and loses sight of its keys; ours refuses it (spec
+ * 19.3).
  */
 export function slotsToAssign(cluster: Cluster, wanted: readonly Mapping[]): Mapping[] {
   for (const { id, group_id, action } of wanted) {
@@ -131,13 +133,14 @@ export interface MoveLimits {
 
 /**
  * The slots to work on next, best first: those already begun before pending ones, then the lowest
- * index, then the highest id. `active` ones run already, `resting` ones wait after a failure; both count
- * against the limit of their groups. Pending slots wait while migration is disabled, and while one that
- * proxies must accept is resting: what stops that one would stop them too, with more slots half way.
+ * index, then the highest id. `active` ones run already, `resting` ones wait after a failure; both
+ * count against the limit of their groups. Pending slots wait while migration is disabled, and
+ * while one that proxies must accept is resting: what stops that one would stop them too, with more
+ * slots half way.
  *
  * Upstream lets a group take part in one migration at a time and waits for the slowest of a round.
- * We let several slots of a group move at once and refill as they end: a slot spends most of its time
- * waiting for proxies and for the disk, not for its servers.
+ * We let several slots of a group move at once and refill as they end: a slot spends most of its
+ * time waiting for proxies and for the disk, not for its servers.
  */
 export function chooseMoves(
   cluster: Cluster,

@@ -1,14 +1,14 @@
 /**
- * Works on slot actions until there are none: chooses slots, takes each through SLOT_STEPS, lets the
- * runner move its keys, and comes back after a failure.
+ * Works on slot actions until there are none: chooses slots, takes each through SLOT_STEPS, lets
+ * the runner move its keys, and comes back after a failure.
  *
  *   chooseMoves ──> walk (store, push; one at a time, under the lock) ──> moveSlot (side by side)
  *        ^                                                                     │
  *        └──── wake ◄── rest after a failure ◄── walk to the end ◄─────────────┘
  *
- * Every step is stored before the next begins, so the engine keeps nothing that matters: after a crash
- * the next one goes on from the stored states. A slot that fails rests 100 ms, twice as long each
- * time, 5 s at most; upstream stops all slots for 6 s.
+ * Every step is stored before the next begins, so the engine keeps nothing that matters: after a
+ * crash the next one goes on from the stored states. A slot that fails rests 100 ms, twice as long
+ * each time, 5 s at most; upstream stops all slots for 6 s.
  */
 
 import type { TopomStats } from "../api/topom-stats.ts";

@@ -1,46 +1,32 @@
 /**
- * The state of one product and everything that may be done to it: the assembly of the dashboard's parts.
+ * The state of one product and everything that may be done to it: the assembly of the dashboard's
+ * parts.
  *
  *   route ──> operation ──┐                                ┌──> store, record by record
  *   slot engine ──────────┼──> one at a time, on fresh data ┼──> proxies, all at once
  *   proxy came back ──────┘                                └──> wake the engine
  *
- * Operations that change something run one after the other (`#operate`): each reads what is stale, decides
- * on the snapshot (groups.ts, slot-action.ts, rebalance.ts), then stores and pushes in the order it was
- * decided. Reading the statistics waits for nobody. A write refused because the lock is lost ends the
- * dashboard: somebody else owns the product.
+ * Operations that change something run one after the other (`#operate`): each reads what is stale,
+ * decides on the snapshot (groups.ts, slot-action.ts, rebalance.ts), then stores and pushes in the
+ * order it was decided. Reading the statistics waits for nobody. A write refused because the lock
+ * is lost ends the dashboard: somebody else owns the product.
  */
 
-import type { ProxyStats } from "../api/proxy-stats.ts";
 import type { TopomStats } from "../api/topom-stats.ts";
 import { CodisError, errorText } from "../base/errors.ts";
-import type { Log } from "../base/log.ts";
-import { GROUP } from "../model/group.ts";
-import type { ProxyModel } from "../model/proxy.ts";
-import { PROXY } from "../model/proxy.ts";
-import { SENTINEL } from "../model/sentinel.ts";
 import type { Mapping } from "../model/slot.ts";
-import { MAPPING, SLOT } from "../model/slot.ts";
+import { SLOT } from "../model/slot.ts";
 import type { Topom as TopomModel } from "../model/topom.ts";
-import type { Store } from "../store/store.ts";
 import type { Cluster } from "./cluster.ts";
-import {
-  findServer,
-  nextProxyId,
-  requireGroup,
-  requireProxy,
-  slotsOfGroup,
-  sortedGroups,
-  sortedProxies,
-} from "./cluster.ts";
+import { findServer, requireGroup, requireProxy, slotsOfGroup, sortedGroups } from "./cluster.ts";
 import { groupToCreate, groupToRemove, groupWithoutServer, groupWithServer } from "./groups.ts";
 import { ModelCache } from "./model-cache.ts";
-import type { ProxyPort } from "./proxies.ts";
+import type { TopomOptions } from "./ports.ts";
 import { PROXY_CALL_TIMEOUT_MS, Proxies } from "./proxies.ts";
 import { pushedSlot } from "./pushed-slot.ts";
 import { planRebalance, type RebalancePlan } from "./rebalance.ts";
-import type { ResolvedHosts } from "./resolve.ts";
-import type { ServersPort } from "./servers.ts";
+import { topomStats } from "./report.ts";
+import { ReturningProxies } from "./returning-proxies.ts";
 import {
   actionsOfPlan,
   actionsToCreateRange,
@@ -58,23 +44,6 @@ const POOL_INTERVAL_MS = 60_000;
 /** How long close waits for the operation under way. */
 const CLOSE_PATIENCE_MS = 1_000;
 
-export interface TopomOptions {
-  readonly model: TopomModel;
-  readonly store: Store;
-  readonly servers: ServersPort;
-  proxyAt(addr: string, token: string, timeoutMs: number): ProxyPort;
-  resolve(cluster: Cluster): Promise<ResolvedHosts>;
-  /** FORWARD_SYNC or FORWARD_SEMI_ASYNC, for every slot. */
-  readonly forwardMethod: number;
-  readonly parallelSlots: number;
-  readonly migrationTimeoutMs: number;
-  /** Unix milliseconds. */
-  now(): number;
-  monotonic(): number;
-  wait(ms: number): Promise<void>;
-  readonly log: Log;
-}
-
 export class Topom {
   readonly model: TopomModel;
   readonly #options: TopomOptions;
@@ -84,10 +53,7 @@ export class Topom {
   readonly #statistics: Statistics;
   readonly #done = Promise.withResolvers<number>();
   readonly #closing = Promise.withResolvers<void>();
-  /** Tokens of proxies being brought back after they reappeared. */
-  readonly #returning = new Set<string>();
-  /** The last operation queued. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #returning: ReturningProxies;
   #isOnline = false;
   #isClosed = false;
 
@@ -95,9 +61,10 @@ export class Topom {
     this.model = options.model;
     this.#options = options;
     this.#cache = new ModelCache(options.store);
-    this.#proxies = new Proxies(options);
+    this.#proxies = new Proxies(options, this.#cache);
     this.#engine = this.#makeEngine();
     this.#statistics = this.#makeStatistics();
+    this.#returning = this.#makeReturning();
   }
 
   get isClosed(): boolean {
@@ -122,7 +89,8 @@ export class Topom {
     return this.#statistics;
   }
 
-  // -- life ----------------------------------------------------------------------------------------
+  // -- life
+  // ----------------------------------------------------------------------------------------
 
   /** Takes the lock. Throws CodisError "conflict" while another holds it. */
   async lock(): Promise<void> {
@@ -145,10 +113,7 @@ export class Topom {
       this.#closing.resolve();
       this.#engine.stop();
       this.#options.servers.close();
-      await Promise.race([
-        this.#last.catch(() => undefined),
-        this.#options.wait(CLOSE_PATIENCE_MS),
-      ]);
+      await Promise.race([this.#cache.idle(), this.#options.wait(CLOSE_PATIENCE_MS)]);
       try {
         await this.#options.store.unlock();
       } catch (error) {
@@ -159,24 +124,16 @@ export class Topom {
     await this.#done.promise;
   }
 
-  // -- reading -------------------------------------------------------------------------------------
+  // -- reading
+  // -------------------------------------------------------------------------------------
 
   async stats(): Promise<TopomStats> {
-    const cluster = await this.#freshCluster();
-    return {
+    return topomStats(await this.#freshCluster(), {
       closed: this.#isClosed,
-      slots: cluster.slots.map((mapping) => MAPPING.write(mapping) as unknown as Mapping),
-      group: {
-        models: sortedGroups(cluster).map((group) => GROUP.write(group) as never),
-        stats: this.#statistics.servers,
-      },
-      proxy: {
-        models: sortedProxies(cluster).map((proxy) => PROXY.write(proxy) as never),
-        stats: this.#statistics.proxies,
-      },
-      slot_action: this.#engine.stats,
-      sentinels: { model: SENTINEL.write(cluster.sentinel) as never, stats: {}, masters: {} },
-    };
+      servers: this.#statistics.servers,
+      proxies: this.#statistics.proxies,
+      slotAction: this.#engine.stats,
+    });
   }
 
   /** The slots as a proxy without a place would get them, as JSON. */
@@ -194,7 +151,8 @@ export class Topom {
     return await this.#options.servers.info(addr, findServer(cluster, addr) !== undefined);
   }
 
-  // -- the dashboard itself ------------------------------------------------------------------------
+  // -- the dashboard itself
+  // ------------------------------------------------------------------------
 
   /** The store was changed by others: read it again. */
   async reload(): Promise<void> {
@@ -213,19 +171,14 @@ export class Topom {
     this.#engine.disabled = disabled;
   }
 
-  // -- proxies -------------------------------------------------------------------------------------
+  // -- proxies
+  // -------------------------------------------------------------------------------------
 
+  /** Takes in a proxy that is not known yet, and starts it. */
   async createProxy(addr: string): Promise<void> {
     this.#requireOnline();
     const found = await this.#proxies.identify(addr, true);
-    await this.#operate(async (cluster) => {
-      if (cluster.proxies.has(found.token)) {
-        throw new CodisError("conflict", `proxy-[${found.token}] already exists`);
-      }
-      const proxy = { ...found, id: nextProxyId(cluster) };
-      await this.#cache.createProxy(proxy);
-      await this.#proxies.reinit(this.#cache.cluster, proxy);
-    });
+    await this.#operate((cluster) => this.#proxies.create(cluster, found));
     this.#engine.wake();
   }
 
@@ -233,40 +186,23 @@ export class Topom {
   async onlineProxy(addr: string): Promise<void> {
     this.#requireOnline();
     const found = await this.#proxies.identify(addr, false);
-    await this.#operate(async (cluster) => {
-      const known = cluster.proxies.get(found.token);
-      const proxy = { ...found, id: known?.id ?? nextProxyId(cluster) };
-      if (known === undefined) await this.#cache.createProxy(proxy);
-      else await this.#cache.saveProxy(proxy);
-      await this.#proxies.reinit(this.#cache.cluster, proxy);
-    });
+    await this.#operate((cluster) => this.#proxies.online(cluster, found));
     this.#engine.wake();
   }
 
   async reinitProxy(token: string): Promise<void> {
-    await this.#operate(async (cluster) => {
-      await this.#proxies.reinit(cluster, requireProxy(cluster, token));
-    });
+    await this.#operate((cluster) => this.#proxies.reinit(cluster, requireProxy(cluster, token)));
     this.#engine.wake();
   }
 
   /** @param force remove it although it does not shut down: it may go on serving old slots */
   async removeProxy(token: string, force: boolean): Promise<void> {
-    await this.#operate(async (cluster) => {
-      const proxy = requireProxy(cluster, token);
-      try {
-        await this.#proxies.shutdown(proxy);
-      } catch (error) {
-        if (!force) throw error;
-        this.#options.log.warn("proxy removed by force", { token, error: errorText(error) });
-      }
-      await this.#cache.removeProxy(token);
-      this.#proxies.forget(token);
-    });
+    await this.#operate((cluster) => this.#proxies.remove(requireProxy(cluster, token), force));
     this.#engine.wake();
   }
 
-  // -- groups --------------------------------------------------------------------------------------
+  // -- groups
+  // --------------------------------------------------------------------------------------
 
   async createGroup(id: number): Promise<void> {
     await this.#operate((cluster) => this.#cache.createGroup(groupToCreate(cluster, id)));
@@ -305,7 +241,8 @@ export class Topom {
     });
   }
 
-  // -- slots ---------------------------------------------------------------------------------------
+  // -- slots
+  // ---------------------------------------------------------------------------------------
 
   async createSlotAction(slotId: number, groupId: number): Promise<void> {
     await this.#createActions((cluster) => [actionToCreate(cluster, slotId, groupId)]);
@@ -355,7 +292,8 @@ export class Topom {
     return plan;
   }
 
-  // -- parts ---------------------------------------------------------------------------------------
+  // -- parts
+  // ---------------------------------------------------------------------------------------
 
   async #createActions(decide: (cluster: Cluster) => readonly Mapping[]): Promise<void> {
     await this.#operate((cluster) => this.#saveSlots(decide(cluster)));
@@ -391,16 +329,13 @@ export class Topom {
   }
 
   /** One operation after the other, each on what the store holds. */
-  #operate<T>(work: (cluster: Cluster) => Promise<T>): Promise<T> {
-    const turn = this.#last.then(() => this.#runFresh(work));
-    this.#last = turn.catch((error: unknown) => this.#noteLostLock(error));
-    return turn;
-  }
-
-  async #runFresh<T>(work: (cluster: Cluster) => Promise<T>): Promise<T> {
-    this.#requireOnline();
-    await this.#cache.refresh();
-    return await work(this.#cache.cluster);
+  async #operate<T>(work: (cluster: Cluster) => Promise<T>): Promise<T> {
+    try {
+      return await this.#cache.operate(() => this.#requireOnline(), work);
+    } catch (error) {
+      this.#noteLostLock(error);
+      throw error;
+    }
   }
 
   #noteLostLock(error: unknown): void {
@@ -476,39 +411,20 @@ export class Topom {
       serverStats: (addr) => servers.stats(addr),
       proxyStats: ({ admin_addr, token }) =>
         proxyAt(admin_addr, token, PROXY_CALL_TIMEOUT_MS).stats(),
-      onProxyStats: (proxy, stats) => this.#meet(proxy, stats),
+      onProxyStats: (proxy, stats) => this.#returning.meet(proxy, stats),
       now: () => this.#options.now(),
       wait: (ms) => this.#waitOpen(ms),
     });
   }
 
-  /** A proxy answers: one that restarted is brought online, one that was silent is filled again. */
-  #meet(proxy: ProxyModel, stats: ProxyStats): void {
-    const { token, admin_addr } = proxy;
-    const restarted = !stats.online && !stats.closed;
-    const spoke = this.#proxies.isSilent(token);
-    if (this.#returning.has(token) || !(restarted || spoke)) return;
-    this.#returning.add(token);
-    const work = restarted
-      ? this.onlineProxy(admin_addr)
-      : this.#operate((cluster) => this.#proxies.refill(cluster, requireProxy(cluster, token)));
-    const what = restarted ? "a proxy came back and was started" : "a silent proxy answers again";
-    work
-      .then(
-        () => this.#options.log.info(what, { token, admin_addr }),
-        (error: unknown) => {
-          if (!(error instanceof CodisError)) throw error;
-          // The next poll tries again.
-          this.#options.log.warn("a proxy could not be brought back", {
-            token,
-            admin_addr,
-            error: errorText(error),
-          });
-        },
-      )
-      .finally(() => {
-        this.#returning.delete(token);
-        this.#engine.wake();
-      });
+  #makeReturning(): ReturningProxies {
+    return new ReturningProxies({
+      isSilent: (token) => this.#proxies.isSilent(token),
+      online: (addr) => this.onlineProxy(addr),
+      refill: (token) =>
+        this.#operate((cluster) => this.#proxies.refill(cluster, requireProxy(cluster, token))),
+      onAttempt: () => this.#engine.wake(),
+      log: this.#options.log,
+    });
   }
 }

@@ -1,6 +1,7 @@
 /**
- * Pure: JSON text as upstream stores and serves it, and the way back: 4 blanks of indent, no newline
- * at the end, `<` `>` `&` and the two Unicode line separators escaped (encoding/json `MarshalIndent`).
+ * Pure: JSON text as upstream stores and serves it, and the way back: 4 blanks of indent, no
+ * newline at the end, `<` `>` `&` and the two Unicode line separators escaped (encoding/json
+ * `MarshalIndent`).
  */
 
 import { CodisError, errorText } from "../base/errors.ts";

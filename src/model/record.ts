@@ -4,10 +4,10 @@
  *
  *   parsed JSON ──> record.read ──> object with every field set ──> record.write ──> JSON to encode
  *
- * Reading follows encoding/json of Go, which upstream uses: unknown keys are ignored, missing keys and
- * null become zero values ("", 0, false, [], a zero record), names match without case when none matches
- * exactly. A value of the wrong type throws (upstream keeps a half-read record; design.md, "not repeated").
- * Writing keeps the order of the table; `optional` fields are left out when zero.
+ * Reading follows encoding/json of Go, which upstream uses: unknown keys are ignored, missing keys
+ * and null become zero values ("", 0, false, [], a zero record), names match without case when none
+ * matches exactly. A value of the wrong type throws (upstream keeps a half-read record; design.md,
+ * "not repeated"). Writing keeps the order of the table; `optional` fields are left out when zero.
  */
 
 import { CodisError } from "../base/errors.ts";

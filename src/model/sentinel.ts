@@ -1,4 +1,7 @@
-/** Pure: the sentinels of a product as stored and sent to proxies. Source: Codis pkg/models/sentinel.go. */
+/**
+ * Pure: the sentinels of a product as stored and sent to proxies. Source: Codis
+ * pkg/models/sentinel.go.
+ */
 
 import type { ValueOf } from "./record.ts";
 import { flag, list, optional, record, text } from "./record.ts";

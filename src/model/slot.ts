@@ -1,7 +1,7 @@
 /**
- * Pure: a slot in its two forms. `Mapping` is what the coordinator stores: the owner and what is being
- * done to the slot. `Slot` is what the dashboard pushes to a proxy: where requests go.
- * src/dashboard/cluster.ts makes the second from the first. Source: Codis pkg/models/slots.go.
+ * Pure: a slot in its two forms. `Mapping` is what the coordinator stores: the owner and what is
+ * being done to the slot. `Slot` is what the dashboard pushes to a proxy: where requests go.
+ * src/dashboard/pushed-slot.ts makes the second from the first. Source: Codis pkg/models/slots.go.
  */
 
 import type { ValueOf } from "./record.ts";

@@ -3,9 +3,9 @@
  *
  *   call ──> request bytes ──> [waiting: resolvers in order] ──> reply ──> the oldest waiter
  *
- * Error replies are values (ErrorReply), for the caller to judge. A lost connection, a protocol error,
- * or silence of `timeoutMs` while replies are awaited fails every waiting call and ends the client.
- * Texts of connection errors are upstream's (Go's net package), which operators know.
+ * Error replies are values (ErrorReply), for the caller to judge. A lost connection, a protocol
+ * error, or silence of `timeoutMs` while replies are awaited fails every waiting call and ends the
+ * client. Texts of connection errors are upstream's (Go's net package), which operators know.
  */
 
 import { parseAddress } from "../base/address.ts";
@@ -46,7 +46,8 @@ export class RedisClient implements ConnectionOwner {
   #failure: CodisError | undefined;
 
   /**
-   * @throws CodisError "usage" for a bad address, "unavailable" or "timeout" when it cannot be reached,
+   * @throws CodisError "usage" for a bad address, "unavailable" or "timeout" when it cannot be
+   * reached,
    *   "denied" with the server's words when it refuses the password
    */
   static async connect(addr: string, options: RedisClientOptions): Promise<RedisClient> {

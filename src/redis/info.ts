@@ -4,7 +4,8 @@ import { CodisError } from "../base/errors.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 
 /**
- * Every `key:value` line, split at the first colon and trimmed; with `master_addr` when it is a replica.
+ * Every `key:value` line, split at the first colon and trimmed; with `master_addr` when it is a
+ * replica.
  * @throws CodisError "unavailable" with the server's words when the reply is an error
  */
 export function parseInfo(reply: Reply): Record<string, string> {

@@ -1,6 +1,6 @@
 /**
- * Connections to servers, kept for the next use. One user at a time per connection; one that failed or
- * is left in an unknown state is not kept.
+ * Connections to servers, kept for the next use. One user at a time per connection; one that failed
+ * or is left in an unknown state is not kept.
  */
 
 import { RedisClient, type RedisClientOptions } from "./client.ts";

@@ -1,13 +1,16 @@
 /**
- * What the control plane asks of a coordinator: a small tree of named nodes holding texts, and leases.
- * The same paths and the same bytes in every implementation (src/model/paths.ts, spec/storage.md 1).
+ * What the control plane asks of a coordinator: a small tree of named nodes holding texts, and
+ * leases. The same paths and the same bytes in every implementation (src/model/paths.ts,
+ * spec/storage.md 1).
  *
- * Node paths start with a slash (`/codis3/demo/topom`). Every call may throw CodisError "unavailable"
- * when the coordinator cannot be reached, "closed" after close().
+ * Node paths start with a slash (`/codis3/demo/topom`). Every call may throw CodisError
+ * "unavailable" when the coordinator cannot be reached, "closed" after close().
  */
 
 export interface Coordinator {
-  /** Makes a node that must not exist, and its parents. Throws CodisError "conflict" if it exists. */
+  /**
+   * Makes a node that must not exist, and its parents. Throws CodisError "conflict" if it exists.
+   */
   create(path: string, data: string, lease?: Lease): Promise<void>;
 
   /** Makes or overwrites a node. */
@@ -30,8 +33,8 @@ export interface Coordinator {
 }
 
 /**
- * Ownership that ends by itself when its owner dies. A write that names a lease fails with CodisError
- * "closed" when the lease is no longer held, and then has changed nothing.
+ * Ownership that ends by itself when its owner dies. A write that names a lease fails with
+ * CodisError "closed" when the lease is no longer held, and then has changed nothing.
  */
 export interface Lease {
   /** The node's path. */

@@ -5,8 +5,8 @@
  *   R/data.lck          held with flock during every operation, by all programs that share R
  *   R/temp/             new contents are written here, then renamed onto their node
  *
- * Where we differ: a held lock is waited for, contents and folders are synced to disk before a write
- * returns, and a lease is a file on which its owner holds flock until it releases it or dies.
+ * Where we differ: a held lock is waited for, contents and folders are synced to disk before a
+ * write returns, and a lease is a file on which its owner holds flock until it releases it or dies.
  * Operations of one instance run one after the other. Nothing is cached.
  */
 

@@ -1,6 +1,6 @@
 /**
- * flock(2) through libc: the advisory lock that all programs sharing a filesystem coordinator use. It
- * belongs to the open file description, so it falls when the file is closed or the process dies.
+ * flock(2) through libc: the advisory lock that all programs sharing a filesystem coordinator use.
+ * It belongs to the open file description, so it falls when the file is closed or the process dies.
  */
 
 import { dlopen } from "bun:ffi";

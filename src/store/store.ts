@@ -2,14 +2,16 @@
  * The model of one product on a coordinator: typed reads and writes, and the lock. Error texts are
  * upstream's (`store: load group failed`), what went wrong below is their cause.
  *
- * The lock is two nodes. `topom` is the original's: whoever creates it owns the product, and a crash
- * leaves it. `lease` is ours: it falls with its owner. We hold both; a `topom` node that is word for
- * word what the last owner of the lease wrote there is what a crash of ours left, and is taken over.
+ * The lock is two nodes. `topom` is the original's: whoever creates it owns the product, and a
+ * crash leaves it. `lease` is ours: it falls with its owner. We hold both; a `topom` node that is
+ * word for word what the last owner of the lease wrote there is what a crash of ours left, and is
+ * taken over.
  *
  *   lease taken -> topom left by us? remove it -> lease says who we are -> create topom
  *
  * A crash between any two steps leaves no topom node, or one equal to the lease's text.
- * Once locked, every write is conditioned on the lease. Source: Codis pkg/models/store.go, design.md.
+ * Once locked, every write is conditioned on the lease. Source: Codis pkg/models/store.go,
+ * design.md.
  */
 
 import { CodisError, errorText } from "../base/errors.ts";
@@ -86,7 +88,9 @@ export class Store {
     }
   }
 
-  /** Removes the original's lock node, whoever owns it. The lease of a dashboard that runs stays. */
+  /**
+   * Removes the original's lock node, whoever owns it. The lease of a dashboard that runs stays.
+   */
   async removeLock(): Promise<void> {
     await this.#coordinator.remove(topomPath(this.#product));
   }

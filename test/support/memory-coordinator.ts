@@ -1,6 +1,7 @@
 /**
- * A coordinator in memory for scenarios: same contract as the real ones, a journal of what was written,
- * and failures on demand. A lease falls when `crash` is called for it, as when its owner is killed.
+ * A coordinator in memory for scenarios: same contract as the real ones, a journal of what was
+ * written, and failures on demand. A lease falls when `crash` is called for it, as when its owner
+ * is killed.
  */
 
 import { CodisError } from "../../src/base/errors.ts";
