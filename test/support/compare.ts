@@ -17,7 +17,7 @@ import { encodeRequest, ReplyWriter } from "../../src/resp/encoder.ts";
 import { Client, type ClientPort } from "../../src/server/client.ts";
 import { SERVER_CONFIG } from "../../src/server/config.ts";
 import { createCall, execute } from "../../src/server/execute.ts";
-import { ServerState } from "../../src/server/state.ts";
+import { type Journal, ServerState } from "../../src/server/state.ts";
 import { programPath } from "./debian.ts";
 import { ManualClock } from "./manual-clock.ts";
 
@@ -38,12 +38,12 @@ const SILENT_LOG = {
   debug: () => {},
 } as unknown as ConstructorParameters<typeof ServerState>[2];
 
-const NO_PORT: ClientPort = {
+/** Only what commands without a connection of their own ask for. */
+const NO_PORT = {
   close: () => {},
   backlogBytes: () => 0,
   pendingBytes: () => 0,
-  authenticated: () => {},
-};
+} as unknown as ClientPort;
 
 /** Our server without its socket: requests in, reply bytes out. */
 export class OwnServer {
@@ -58,14 +58,12 @@ export class OwnServer {
 
   constructor() {
     this.state = new ServerState(defaultConfig(SERVER_CONFIG), this.clock, SILENT_LOG);
-    this.state.journal = {
+    // Only what execute asks for.
+    const journal: Pick<Journal, "refusal" | "append"> = {
       refusal: undefined,
       append: (_, buf, from, to) => void this.journal.push(wordsOf(buf.subarray(from, to))),
-      commit: () => {},
-      rewrite: () => "",
-      close: () => Promise.resolve(),
-      infoLines: () => [],
     };
+    this.state.journal = journal as Journal;
     this.#call = createCall(this.state);
     const addresses = { address: "127.0.0.1:1", localAddress: "127.0.0.1:2" };
     this.#client = new Client(1, NO_PORT, addresses, true, this.clock.now());

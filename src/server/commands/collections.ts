@@ -12,11 +12,12 @@ import {
   argInteger,
   argLength,
   argStart,
+  argText,
   type Call,
   insertKey,
   readTyped,
 } from "../call.ts";
-import { INVALID_CURSOR, KEY_TOO_LONG, NOT_POSITIVE, ReplyError } from "../replies.ts";
+import { KEY_TOO_LONG, NOT_POSITIVE, OUT_OF_RANGE, ReplyError } from "../replies.ts";
 import type { ByteRange } from "../types/byte-range.ts";
 import { createHash } from "../types/hash.ts";
 import { createList } from "../types/list.ts";
@@ -26,7 +27,6 @@ import { createZset } from "../types/zset.ts";
 
 const TOO_LONG_ERROR = new ReplyError(KEY_TOO_LONG);
 const NOT_POSITIVE_ERROR = new ReplyError(NOT_POSITIVE);
-const INVALID_CURSOR_ERROR = new ReplyError(INVALID_CURSOR);
 
 const CREATE = new Map([
   [LIST, createList],
@@ -121,16 +121,43 @@ export function replyRange(call: Call, range: ByteRange): void {
 /** A count that no collection reaches: all of them. */
 export const ALL_ELEMENTS = Number.MAX_SAFE_INTEGER;
 
+/** Longest head that `prependReply` is given. */
+const REPLY_HEAD_BYTES_MAX = 64;
+
 /**
- * The cursor in argument `i`.
- * @returns u32 (our cursors are no larger; other bits mean nothing)
- * @throws ReplyError `invalid cursor`
+ * Puts `head` (ASCII) before what was written since the writer's length was `mark`: for a reply whose
+ * number of elements is known only at its end.
  */
-export function argCursor(call: Call, i: number): number {
-  const text = call.buf.toString("latin1", argStart(call, i), argEnd(call, i));
-  // strtoul over the whole argument: signs are taken, blanks in front are not.
-  if (!/^[+-]?\d{1,20}$/.test(text)) throw INVALID_CURSOR_ERROR;
-  const value = BigInt(text);
-  if (value >= 2n ** 64n || value <= -(2n ** 64n)) throw INVALID_CURSOR_ERROR;
-  return Number(BigInt.asUintN(32, value));
+export function prependReply(call: Call, mark: number, head: string): void {
+  const { out } = call;
+  const end = out.length;
+  out.reserve(REPLY_HEAD_BYTES_MAX);
+  out.buf.copyWithin(mark + head.length, mark, end);
+  out.buf.write(head, mark, "latin1");
+  out.length = end + head.length;
+}
+
+/** Puts the header of an array of `count` elements before them, see `prependReply`. */
+export function prependArray(call: Call, mark: number, count: number): void {
+  prependReply(call, mark, `*${count}\r\n`);
+}
+
+const LONG_RANGE_ERROR = new ReplyError(
+  "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+);
+const OUT_OF_RANGE_ERROR = new ReplyError(OUT_OF_RANGE);
+/** More picks than this in one reply are refused: Redis would try, and not come back. */
+const PICKS_MAX = 2 ** 26;
+const INT64_MIN_TEXT = "-9223372036854775808";
+
+/**
+ * Argument `i`: how many elements to pick at random; that many different ones, or when negative the
+ * same ones again if it happens.
+ * @throws ReplyError
+ */
+export function argPicks(call: Call, i: number): number {
+  const picks = argInteger(call, i);
+  if (argText(call, i) === INT64_MIN_TEXT) throw LONG_RANGE_ERROR;
+  if (picks < -PICKS_MAX) throw OUT_OF_RANGE_ERROR;
+  return picks;
 }

@@ -4,12 +4,20 @@ import type { ServedCommand } from "../../commands/table.ts";
 import type { Handler } from "../call.ts";
 import { CONNECTION_HANDLERS } from "./connection.ts";
 import { COUNTER_HANDLERS } from "./counters.ts";
+import { DUMP_HANDLERS } from "./dump.ts";
+import { HASH_HANDLERS } from "./hashes.ts";
 import { LIST_HANDLERS } from "./lists.ts";
+import { MIGRATION_HANDLERS } from "./migrate.ts";
+import { SLOT_HANDLERS } from "./slots.ts";
 import { STRING_HANDLERS } from "./strings.ts";
 
 export const HANDLERS = {
   ...CONNECTION_HANDLERS,
   ...COUNTER_HANDLERS,
+  ...DUMP_HANDLERS,
+  ...HASH_HANDLERS,
   ...LIST_HANDLERS,
+  ...MIGRATION_HANDLERS,
+  ...SLOT_HANDLERS,
   ...STRING_HANDLERS,
 } as const satisfies Partial<Record<ServedCommand, Handler>>;
