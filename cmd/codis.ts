@@ -19,7 +19,7 @@ interface Word {
 const WORDS: Readonly<Record<string, Word>> = {
   up: {
     summary: "a whole cluster on this host, nothing to configure",
-    load: async () => (await import("./up.ts")).runUp,
+    load: async () => (await import("./up/up.ts")).runUp,
   },
   proxy: {
     summary: "the address clients connect to",

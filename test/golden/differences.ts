@@ -47,7 +47,16 @@ function refusedBody(id: string, cause: string): Difference {
   return { file: "proxy/http.json", id, ours: { status: 800, headers, body }, why: BODY_REFUSED };
 }
 
+/** A row of codis-admin whose arguments are wrong: ours looks at all of them before it calls. */
+function adminUsageRow(id: string, args: readonly string[]): Difference {
+  const ours = { args, exit: 1, requests: [], stdout: "" };
+  return { file: "dashboard/admin.json", id, ours, why: "style, errors: a mistake sends nothing" };
+}
+
 export const DIFFERENCES: readonly Difference[] = [
+  adminUsageRow("32", ["--resync-group"]),
+  adminUsageRow("56", ["--log-level=LOUD"]),
+  adminUsageRow("57", ["--create-group", "--gid=x"]),
   refusedBody("fill-garbage", 'Cannot read slots: not JSON, Unexpected identifier "garbage"'),
   refusedBody("fill-empty", "Cannot read slots: not JSON, Unexpected EOF"),
   ...transcriptRow(["3", "3"], { reply: "$5\r\nhello\r\n" }, AS_REDIS_AT_PROXY),

@@ -1,0 +1,82 @@
+/**
+ * `codis admin`: look at a cluster and change it. Readable verbs with `--json`; when the first word is
+ * an option (`--dashboard=ADDR --rebalance`), the original's flags and output (original.ts).
+ */
+
+import { type Command, CommanderError } from "commander";
+import { CodisError, errorText } from "../../src/base/errors.ts";
+import { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, newCommand } from "../flags.ts";
+import type { VerbFlags } from "./dashboard.ts";
+import { addGroupVerbs, groupTable } from "./group.ts";
+import { runOriginal } from "./original.ts";
+import { addProxyVerbs, proxyTable } from "./proxy.ts";
+import { addSlotVerbs, watched } from "./slot.ts";
+import { planLines } from "./status-lines.ts";
+import { formatCount } from "./table.ts";
+import { addVerb, DONE } from "./verbs.ts";
+
+/** @returns the exit code */
+export async function runAdmin(argv: readonly string[]): Promise<number> {
+  const first = argv[0] ?? "--help";
+  const isReadable = !first.startsWith("-") || ["--help", "-h", "--version"].includes(first);
+  if (!isReadable) return runOriginal(argv);
+  const admin = adminCommand();
+  try {
+    await admin.parseAsync(argv.length === 0 ? ["--help"] : [...argv], { from: "user" });
+    return EXIT_DONE;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_DONE : EXIT_USAGE;
+    if (!(error instanceof CodisError)) throw error;
+    process.stderr.write(`codis admin: ${errorText(error)}\n`);
+    return error.code === "usage" ? EXIT_USAGE : EXIT_FAILED;
+  }
+}
+
+function adminCommand(): Command {
+  const admin = newCommand(
+    "codis admin",
+    "Look at a cluster and change it.",
+    "codis admin rebalance --confirm --dashboard 127.0.0.1:18080\n" +
+      "  codis admin --dashboard=127.0.0.1:18080 --rebalance --confirm     (the original's flags)",
+  );
+  addVerb(admin, "status", "the cluster at a glance", async (dashboard) => {
+    const { model, stats } = await dashboard.overview();
+    const moving = stats.slots.filter((slot) => (slot.action.state ?? "") !== "").length;
+    const offline = stats.slots.filter((slot) => slot.group_id === 0).length;
+    const head = [
+      `product ${model.product_name}, dashboard ${dashboard.addr}`,
+      `${formatCount(stats.slots.length - offline)} slots served, ${offline} offline, ${moving} moving`,
+    ].join("\n");
+    const tables = `${groupTable(stats)}\n${proxyTable(stats)}`;
+    return { text: `${head}\n\n${tables}`, json: stats };
+  });
+  addGroupVerbs(admin);
+  addProxyVerbs(admin);
+  addSlotVerbs(admin);
+  addVerb<VerbFlags & { confirm?: boolean; wait: boolean }>(
+    admin,
+    "rebalance",
+    "even out the slots over all groups: shows the plan, --confirm does it",
+    async (dashboard, { confirm, wait, json }) => {
+      const plan = await dashboard.rebalance(confirm === true);
+      const planned = Object.fromEntries(plan);
+      if (confirm && wait && plan.size > 0) return watched(dashboard, json === true);
+      const hint = confirm ? "" : `${plan.size} slots would move; --confirm moves them\n`;
+      const text = plan.size === 0 ? "nothing changes\n" : planLines(planned) + hint;
+      return { text, json: planned };
+    },
+    (command) =>
+      command
+        .option("--confirm", "do it, and watch until it is done")
+        .option("--no-wait", "with --confirm: return at once"),
+  );
+  addVerb(admin, "reload", "make the dashboard read its store again", async (dashboard) => {
+    await dashboard.reload();
+    return DONE;
+  });
+  addVerb(admin, "shutdown", "stop the dashboard; proxies serve on", async (dashboard) => {
+    await dashboard.shutdown();
+    return DONE;
+  });
+  return admin;
+}

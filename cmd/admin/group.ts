@@ -1,0 +1,91 @@
+/**
+ * `codis admin group ...`: groups and their servers.
+ *
+ *   codis admin group list
+ *   codis admin group create 5
+ *   codis admin group add 5 10.0.0.15:6379
+ *   codis admin group del 5 10.0.0.15:6379
+ *   codis admin group remove 5
+ *   codis admin group resync 5          push the group's slots to all proxies again
+ */
+
+import type { Command } from "commander";
+import type { TopomStats } from "../../src/api/topom-stats.ts";
+import type { VerbFlags } from "./dashboard.ts";
+import { renderTable } from "./table.ts";
+import { addVerb, DONE, groupArgument } from "./verbs.ts";
+
+export function addGroupVerbs(admin: Command): void {
+  const group = admin.command("group").description("groups and their servers");
+  addVerb(group, "list", "groups, their servers, slots, keys and memory", async (dashboard) => {
+    const stats = await dashboard.stats();
+    return { text: groupTable(stats), json: stats.group };
+  });
+  addVerb(group, "create <gid>", "make an empty group", async (dashboard, _, [gid]) => {
+    await dashboard.createGroup(groupArgument(gid));
+    return DONE;
+  });
+  addVerb(group, "remove <gid>", "remove an empty group", async (dashboard, _, [gid]) => {
+    await dashboard.removeGroup(groupArgument(gid));
+    return DONE;
+  });
+  addVerb<VerbFlags & { datacenter?: string }>(
+    group,
+    "add <gid> <addr>",
+    "put a server into a group; the first is its master",
+    async (dashboard, { datacenter }, [gid, addr]) => {
+      await dashboard.addServer(groupArgument(gid), addr!, datacenter ?? "");
+      return DONE;
+    },
+    (command) => command.option("--datacenter <name>", "where the server is"),
+  );
+  addVerb(group, "del <gid> <addr>", "take a server out of a group", async (dashboard, _, args) => {
+    await dashboard.delServer(groupArgument(args[0]), args[1]!);
+    return DONE;
+  });
+  addVerb(
+    group,
+    "resync <gid>",
+    "push a group's slots to all proxies again, or `all`",
+    async (dashboard, _, [gid]) => {
+      if (gid === "all") await dashboard.resyncAllGroups();
+      else await dashboard.resyncGroup(groupArgument(gid));
+      return DONE;
+    },
+  );
+}
+
+/** One row per server. */
+export function groupTable(stats: TopomStats): string {
+  const rows = stats.group.models.flatMap((group) => {
+    const slots = stats.slots.filter((slot) => slot.group_id === group.id).length;
+    if (group.servers.length === 0) return [[group.id, "-", "empty", slots, "-", "-"]];
+    return group.servers.map(({ server }, position) => {
+      const info = stats.group.stats[server]?.stats;
+      return [
+        group.id,
+        server,
+        serverState(stats, server, position),
+        position === 0 ? slots : "",
+        info === undefined ? "-" : String(keyCount(info)),
+        info?.used_memory_human ?? "-",
+      ];
+    });
+  });
+  return renderTable(["GROUP", "SERVER", "STATE", "SLOTS", "KEYS", "MEMORY"], rows);
+}
+
+function serverState(stats: TopomStats, server: string, position: number): string {
+  const polled = stats.group.stats[server];
+  if (polled === undefined) return "not polled yet";
+  if (polled.error !== undefined) return `error: ${polled.error.Cause}`;
+  if (polled.timeout || polled.stats === undefined) return "timeout";
+  return position === 0 ? "master" : "replica";
+}
+
+/** Keys over all databases, from INFO's `db0:keys=1,expires=0,avg_ttl=0`. */
+export function keyCount(info: Readonly<Record<string, string>>): number {
+  return Object.entries(info)
+    .filter(([name]) => /^db\d+$/.test(name))
+    .reduce((sum, [, text]) => sum + Number(/keys=(\d+)/.exec(text)?.[1] ?? 0), 0);
+}

@@ -1,0 +1,74 @@
+/** Watching slots move: a line of progress on a terminal, a line now and then in a log, until done. */
+
+import type { DashboardClient } from "../../src/api/dashboard-client.ts";
+import type { TopomStats } from "../../src/api/topom-stats.ts";
+import { CodisError } from "../../src/base/errors.ts";
+import { MoveProgress, type MoveState } from "./progress.ts";
+import { formatCount } from "./table.ts";
+
+const POLL_MS = 500;
+/** Between two lines where lines cannot be written over. */
+const LOG_MS = 5_000;
+/** Polls that may fail in a row: the dashboard is restarted within that time or it is gone. */
+const FAILURES_MAX = 120;
+
+export interface MoveResult {
+  readonly slots: number;
+  readonly keysMoved: number;
+  readonly seconds: number;
+}
+
+/**
+ * Resolves when no slot has an action any more. The dashboard may be restarted meanwhile.
+ * Throws CodisError "conflict" when slot actions are disabled: nothing would ever end.
+ */
+export async function watchMove(dashboard: DashboardClient, isQuiet: boolean): Promise<MoveResult> {
+  const beginMs = performance.now();
+  let state = moveState(await dashboard.stats());
+  const first = state;
+  const progress = new MoveProgress(first, beginMs);
+  let failures = 0;
+  let lastLineMs = beginMs;
+  while (state.slotsLeft > 0) {
+    await Bun.sleep(POLL_MS);
+    try {
+      state = moveState(await dashboard.stats());
+      failures = 0;
+    } catch (error) {
+      if (++failures >= FAILURES_MAX) throw error;
+      continue;
+    }
+    const nowMs = performance.now();
+    if (isQuiet) continue;
+    if (process.stderr.isTTY) {
+      process.stderr.write(`\r\x1b[K${progress.line(state, nowMs)}`);
+    } else if (nowMs - lastLineMs >= LOG_MS) {
+      lastLineMs = nowMs;
+      process.stderr.write(`${progress.line(state, nowMs)}\n`);
+    }
+  }
+  if (!isQuiet && process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  return {
+    slots: first.slotsLeft,
+    keysMoved: Math.max(0, state.keysMoved - first.keysMoved),
+    seconds: (performance.now() - beginMs) / 1000,
+  };
+}
+
+/** One line, without line feed. */
+export function moveText({ slots, keysMoved, seconds }: MoveResult): string {
+  if (slots === 0) return "no slot is moving";
+  return `${slots} slots and ${formatCount(keysMoved)} keys moved in ${seconds.toFixed(1)} s`;
+}
+
+function moveState(stats: TopomStats): MoveState {
+  const { disabled, progress } = stats.slot_action;
+  const slotsLeft = stats.slots.filter(({ action }) => (action.state ?? "") !== "").length;
+  if (disabled && slotsLeft > 0) {
+    throw new CodisError(
+      "conflict",
+      `${slotsLeft} slots wait, but slot actions are disabled; enable them with: codis admin slot resume`,
+    );
+  }
+  return { slotsLeft, keysMoved: progress.keys_moved ?? 0, status: progress.status };
+}

@@ -1,0 +1,101 @@
+/**
+ * `codis admin proxy ...`: the proxies of a product.
+ *
+ *   codis admin proxy list
+ *   codis admin proxy online 10.0.0.1:11080      make it part of the cluster, by its admin address
+ *   codis admin proxy reinit 2                   push everything to it again; id, token or address
+ *   codis admin proxy remove 2 --force           also when it does not answer
+ */
+
+import type { Command } from "commander";
+import type { DashboardClient } from "../../src/api/dashboard-client.ts";
+import type { TopomStats } from "../../src/api/topom-stats.ts";
+import { CodisError } from "../../src/base/errors.ts";
+import type { VerbFlags } from "./dashboard.ts";
+import { renderTable } from "./table.ts";
+import { addVerb, DONE } from "./verbs.ts";
+
+export function addProxyVerbs(admin: Command): void {
+  const proxy = admin.command("proxy").description("the proxies that clients connect to");
+  addVerb(proxy, "list", "proxies, their addresses, load and state", async (dashboard) => {
+    const stats = await dashboard.stats();
+    return { text: proxyTable(stats), json: stats.proxy };
+  });
+  addVerb(proxy, "create <admin-addr>", "add a new proxy", async (dashboard, _, [addr]) => {
+    await dashboard.createProxy(addr!);
+    return DONE;
+  });
+  addVerb(
+    proxy,
+    "online <admin-addr>",
+    "add a proxy or refresh a known one",
+    async (dashboard, _, [addr]) => {
+      await dashboard.onlineProxy(addr!);
+      return DONE;
+    },
+  );
+  addVerb(
+    proxy,
+    "reinit <proxy>",
+    "push slots to a proxy and start it again",
+    async (dashboard, _, [name]) => {
+      await dashboard.reinitProxy(await tokenOf(dashboard, name!));
+      return DONE;
+    },
+  );
+  addVerb<VerbFlags & { force?: boolean }>(
+    proxy,
+    "remove <proxy>",
+    "shut a proxy down and forget it",
+    async (dashboard, { force }, [name]) => {
+      await dashboard.removeProxy(await tokenOf(dashboard, name!), force === true);
+      return DONE;
+    },
+    (command) => command.option("--force", "forget it even when it does not answer"),
+  );
+}
+
+/** One row per proxy. */
+export function proxyTable(stats: TopomStats): string {
+  const rows = stats.proxy.models.map((model) => {
+    const polled = stats.proxy.stats[model.token];
+    const ops = polled?.stats?.ops;
+    return [
+      model.id,
+      model.proxy_addr,
+      model.admin_addr,
+      proxyState(polled),
+      polled?.stats === undefined ? "-" : String(polled.stats.sessions.alive),
+      ops === undefined ? "-" : String(ops.qps),
+      ops === undefined ? "-" : String(ops.total),
+    ];
+  });
+  return renderTable(
+    ["ID", "CLIENTS AT", "ADMIN AT", "STATE", "SESSIONS", "QPS", "REQUESTS"],
+    rows,
+  );
+}
+
+function proxyState(polled: TopomStats["proxy"]["stats"][string] | undefined): string {
+  if (polled === undefined) return "not polled yet";
+  if (polled.error !== undefined) return `error: ${polled.error.Cause}`;
+  if (polled.timeout || polled.stats === undefined) return "timeout";
+  if (polled.stats.closed) return "closed";
+  return polled.stats.online ? "online" : "waiting";
+}
+
+/** A proxy by id, token, admin address or client address. */
+async function tokenOf(dashboard: DashboardClient, name: string): Promise<string> {
+  const { proxy } = await dashboard.stats();
+  const model = proxy.models.find((candidate) =>
+    [String(candidate.id), candidate.token, candidate.admin_addr, candidate.proxy_addr].includes(
+      name,
+    ),
+  );
+  if (model !== undefined) return model.token;
+  const known = proxy.models.map(({ id, admin_addr }) => `${id} (${admin_addr})`).join(", ");
+  throw new CodisError(
+    "missing",
+    `There is no proxy ${name}; name one by id, token or address: ${known || "none is known"}`,
+  );
+}

@@ -1,0 +1,154 @@
+/**
+ * `codis admin slot ...`: who owns which slot, and moving them.
+ *
+ *   codis admin slot list
+ *   codis admin slot assign 0-511 1                      offline slots only: nothing is moved
+ *   codis admin slot migrate 7 2                         move slot 7 to group 2; also a range
+ *   codis admin slot migrate --from 1 --to 2 --count 9   any 9 slots of group 1
+ *   codis admin slot cancel 7                            only while it still waits
+ *   codis admin slot wait                                until nothing moves any more
+ *   codis admin slot pause | resume | interval 1000
+ */
+
+import type { Command } from "commander";
+import type { DashboardClient } from "../../src/api/dashboard-client.ts";
+import { CodisError } from "../../src/base/errors.ts";
+import { MAPPINGS, type Mapping, offlineMapping } from "../../src/model/slot.ts";
+import { SLOT_COUNT } from "../../src/slots/hash.ts";
+import type { VerbFlags } from "./dashboard.ts";
+import { moveText, watchMove } from "./move.ts";
+import { formatRanges, renderTable } from "./table.ts";
+import {
+  type Answer,
+  addVerb,
+  DONE,
+  groupArgument,
+  integerArgument,
+  slotRangeArgument,
+} from "./verbs.ts";
+
+/** The original's limit of the pause between two migration calls. */
+const INTERVAL_MAX_MICROSECONDS = 1_000_000;
+
+export function addSlotVerbs(admin: Command): void {
+  const slot = admin.command("slot").description("who owns which slot, and moving them");
+  addVerb(slot, "list", "slots by owner, and those with an action", async (dashboard) => {
+    const { slots } = await dashboard.stats();
+    return { text: slotTables(slots), json: MAPPINGS.write([...slots]) };
+  });
+  addVerb(
+    slot,
+    "assign <slots> <gid>",
+    "give offline slots an owner",
+    async (dashboard, _, args) => {
+      const gid = groupArgument(args[1]);
+      await dashboard.assignSlots(mappingsOf(args[0]!, gid));
+      return DONE;
+    },
+  );
+  addVerb(
+    slot,
+    "offline <slots>",
+    "take slots from their owner: clients get errors",
+    async (dashboard, _, [slots]) => {
+      await dashboard.offlineSlots(mappingsOf(slots!, 0));
+      return DONE;
+    },
+  );
+  addVerb<MigrateFlags>(
+    slot,
+    "migrate [slots] [gid]",
+    "move slots to a group",
+    migrate,
+    (command) =>
+      command
+        .option("--from <gid>", "move slots of this group, with --to and --count")
+        .option("--to <gid>", "the group that gets them")
+        .option("--count <n>", "how many")
+        .option("--no-wait", "return at once; `codis admin slot wait` watches later"),
+  );
+  addVerb(slot, "cancel <slot>", "forget a move that has not begun", async (dashboard, _, [id]) => {
+    await dashboard.removeSlotAction(integerArgument("slot", id, 0, SLOT_COUNT - 1));
+    return DONE;
+  });
+  addVerb(slot, "wait", "watch until no slot moves any more", (dashboard, { json }) =>
+    watched(dashboard, json === true),
+  );
+  addVerb(slot, "pause", "start no more moves", async (dashboard) => {
+    await dashboard.setSlotActionDisabled(true);
+    return DONE;
+  });
+  addVerb(slot, "resume", "start moves again", async (dashboard) => {
+    await dashboard.setSlotActionDisabled(false);
+    return DONE;
+  });
+  addVerb(
+    slot,
+    "interval <microseconds>",
+    "pause between two migration calls",
+    async (dashboard, _, [text]) => {
+      const value = integerArgument("interval", text, 0, INTERVAL_MAX_MICROSECONDS);
+      await dashboard.setSlotActionInterval(value);
+      return DONE;
+    },
+  );
+}
+
+/** Watches the moves under way and tells the result. */
+export async function watched(dashboard: DashboardClient, isQuiet: boolean): Promise<Answer> {
+  const result = await watchMove(dashboard, isQuiet);
+  return { text: `${moveText(result)}\n`, json: result };
+}
+
+interface MigrateFlags extends VerbFlags {
+  from?: string;
+  to?: string;
+  count?: string;
+  wait: boolean;
+}
+
+async function migrate(
+  dashboard: DashboardClient,
+  flags: MigrateFlags,
+  args: string[],
+): Promise<Answer> {
+  const [slots, gid] = args;
+  if (flags.from !== undefined) {
+    const count = integerArgument("--count", flags.count, 1, SLOT_COUNT);
+    await dashboard.createSlotActions(groupArgument(flags.from), groupArgument(flags.to), count);
+  } else if (slots !== undefined && gid !== undefined) {
+    const { begin, end } = slotRangeArgument(slots);
+    await dashboard.createSlotActionRange(begin, end, groupArgument(gid));
+  } else {
+    throw new CodisError(
+      "usage",
+      "Name slots and a group (migrate 0-9 2), or --from, --to and --count",
+    );
+  }
+  return flags.wait ? watched(dashboard, flags.json === true) : DONE;
+}
+
+function mappingsOf(text: string, gid: number): Mapping[] {
+  const { begin, end } = slotRangeArgument(text);
+  return Array.from({ length: end - begin + 1 }, (_, i) => {
+    return { ...offlineMapping(begin + i), group_id: gid };
+  });
+}
+
+function slotTables(slots: readonly Mapping[]): string {
+  const owners = [...new Set(slots.map((slot) => slot.group_id))].sort((a, b) => a - b);
+  const rows = owners.map((gid) => {
+    const owned = slots.filter((slot) => slot.group_id === gid).map((slot) => slot.id);
+    return [gid === 0 ? "offline" : String(gid), owned.length, formatRanges(owned)];
+  });
+  const moving = slots.filter((slot) => slot.action.state !== "");
+  if (moving.length === 0) return renderTable(["GROUP", "SLOTS", "RANGES"], rows);
+  const moves = moving
+    .toSorted((a, b) => a.action.index - b.action.index)
+    .map(({ id, group_id, action }) => [id, group_id, action.target_id, action.state]);
+  const tables = [
+    ["GROUP", "SLOTS", "RANGES"],
+    ["SLOT", "FROM", "TO", "STATE"],
+  ];
+  return `${renderTable(tables[0]!, rows)}\n${renderTable(tables[1]!, moves)}`;
+}

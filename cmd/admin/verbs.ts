@@ -1,0 +1,66 @@
+/** What the readable verbs share: running one against its dashboard, and printing what it found. */
+
+import type { Command } from "commander";
+import type { DashboardClient } from "../../src/api/dashboard-client.ts";
+import { CodisError } from "../../src/base/errors.ts";
+import { SLOT_COUNT } from "../../src/slots/hash.ts";
+import { openDashboard, type VerbFlags, withVerbFlags } from "./dashboard.ts";
+
+/** What a verb has to say, to people and to machines. */
+export interface Answer {
+  /** Ends in a line feed. */
+  readonly text: string;
+  readonly json: unknown;
+}
+
+export const DONE: Answer = { text: "ok\n", json: { ok: true } };
+
+type Run<Flags> = (dashboard: DashboardClient, flags: Flags, args: string[]) => Promise<Answer>;
+
+/**
+ * Adds a verb to `parent`.
+ * @param usage name and arguments as commander writes them: `add <gid> <addr>`
+ */
+export function addVerb<Flags extends VerbFlags>(
+  parent: Command,
+  usage: string,
+  summary: string,
+  run: Run<Flags>,
+  options?: (command: Command) => void,
+): void {
+  const command = withVerbFlags(parent.command(usage).description(summary));
+  options?.(command);
+  command.action(async () => {
+    const flags = command.opts<Flags>();
+    const answer = await run(await openDashboard(flags), flags, command.args);
+    process.stdout.write(flags.json ? `${JSON.stringify(answer.json)}\n` : answer.text);
+  });
+}
+
+/** A decimal integer in [min, max]; `name` is for the error text. */
+export function integerArgument(
+  name: string,
+  text: string | undefined,
+  min: number,
+  max: number,
+): number {
+  const value = /^\d{1,9}$/.test(text ?? "") ? Number(text) : NaN;
+  if (value >= min && value <= max) return value;
+  throw new CodisError("usage", `Cannot use ${name} ${text}: it must be ${min}..${max}`);
+}
+
+export function groupArgument(text: string | undefined): number {
+  return integerArgument("group", text, 1, 9999);
+}
+
+/** `7` or `0-511`, both ends included. */
+export function slotRangeArgument(text: string): { begin: number; end: number } {
+  const match = /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(text);
+  const begin = Number(match?.[1] ?? NaN);
+  const end = Number(match?.[2] ?? match?.[1] ?? NaN);
+  if (begin <= end && end < SLOT_COUNT) return { begin, end };
+  throw new CodisError(
+    "usage",
+    `Cannot use slots ${text}: write one slot (7) or a range (0-511) within 0-${SLOT_COUNT - 1}`,
+  );
+}

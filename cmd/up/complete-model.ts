@@ -1,0 +1,73 @@
+/**
+ * Brings a product's model to what `codis up` promises, doing only what is missing, so that a first
+ * start that was cut short goes on where it stopped: one group per server, every proxy online, and
+ * on the very first start all slots shared out evenly.
+ */
+
+import { DashboardClient } from "../../src/api/dashboard-client.ts";
+import type { TopomStats } from "../../src/api/topom-stats.ts";
+import { type Mapping, offlineMapping } from "../../src/model/slot.ts";
+import {
+  dashboardAddress,
+  oneTo,
+  PRODUCT_NAME,
+  proxyAdminAddress,
+  serverAddress,
+  slotRange,
+  type UpShape,
+} from "./layout.ts";
+
+/** Throws CodisError of the call that failed. */
+export async function completeModel(shape: UpShape): Promise<void> {
+  const dashboard = new DashboardClient(dashboardAddress(shape), PRODUCT_NAME);
+  const stats = await dashboard.stats();
+  await completeGroups(dashboard, shape, stats);
+  await completeProxies(dashboard, shape, stats);
+  // A slot with an owner means that the slots were shared out before: the operator's layout stays.
+  if (stats.slots.every((slot) => slot.group_id === 0)) await shareSlots(dashboard, shape);
+}
+
+async function completeGroups(
+  dashboard: DashboardClient,
+  shape: UpShape,
+  stats: TopomStats,
+): Promise<void> {
+  const groups = stats.group.models;
+  const members = new Set(groups.flatMap(({ servers }) => servers.map(({ server }) => server)));
+  const free = new Set(groups.filter(({ servers }) => servers.length === 0).map(({ id }) => id));
+  const taken = new Set(groups.map(({ id }) => id));
+  for (const id of oneTo(shape.servers)) {
+    const address = serverAddress(shape, id);
+    if (members.has(address)) continue;
+    // The operator may have used the number that belongs to this server: then any unused one does.
+    const gid = free.has(id) || !taken.has(id) ? id : Math.max(...taken) + 1;
+    if (!free.has(gid)) await dashboard.createGroup(gid);
+    taken.add(gid);
+    await dashboard.addServer(gid, address);
+  }
+}
+
+async function completeProxies(
+  dashboard: DashboardClient,
+  shape: UpShape,
+  stats: TopomStats,
+): Promise<void> {
+  const known = new Set(stats.proxy.models.map((model) => model.admin_addr));
+  for (const id of oneTo(shape.proxies)) {
+    const address = proxyAdminAddress(shape, id);
+    // A known proxy that came back empty is filled again by `online`, a new one is made by it.
+    if (known.has(address)) await dashboard.onlineProxy(address);
+    else await dashboard.createProxy(address);
+  }
+}
+
+async function shareSlots(dashboard: DashboardClient, shape: UpShape): Promise<void> {
+  const mappings: Mapping[] = [];
+  for (const gid of oneTo(shape.servers)) {
+    const { begin, end } = slotRange(shape.servers, gid);
+    for (let id = begin; id < end; id++) {
+      mappings.push({ ...offlineMapping(id), group_id: gid });
+    }
+  }
+  await dashboard.assignSlots(mappings);
+}

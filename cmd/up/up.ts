@@ -1,0 +1,264 @@
+/**
+ * `codis up`: a whole cluster on this host with nothing to configure. One process per role under a
+ * supervisor, everything on loopback, all data under one directory; the first start makes groups,
+ * assigns all slots and brings the proxies online, later starts find it all again.
+ *
+ *   flags + DIR/up.json ──> shape ──> lock, ports free? ──> children ──> model complete? ──> serve
+ *
+ * Nothing is started and nothing written over before every check has passed.
+ */
+
+import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { Option } from "commander";
+import { CodisError, errorText } from "../../src/base/errors.ts";
+import { writeFileAtomically } from "../../src/base/files.ts";
+import { assertPortFree } from "../../src/net/listener.ts";
+import { tryFlock } from "../../src/store/flock.ts";
+import { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, newCommand, parse } from "../flags.ts";
+import { completeModel } from "./complete-model.ts";
+import {
+  checkShape,
+  dashboardAddress,
+  growShape,
+  oneTo,
+  processesOf,
+  proxyAddress,
+  serverAddress,
+  type UpProcess,
+  type UpShape,
+} from "./layout.ts";
+import { Child, type SupervisorEvents } from "./supervisor.ts";
+
+const DEFAULT_SHAPE: UpShape = { servers: 4, proxies: 1, port: 19_000 };
+
+interface UpFlags {
+  servers?: number;
+  proxies?: number;
+  port?: number;
+  dir: string;
+  json?: boolean;
+}
+
+/** @returns the exit code, after the cluster was stopped by SIGINT or SIGTERM */
+export async function runUp(argv: readonly string[]): Promise<number> {
+  const command = newCommand(
+    "codis up",
+    "A whole cluster on this host: servers, a dashboard and proxies, nothing to configure.",
+    "codis up --servers 4 --dir ./codis-data     then: redis-cli -p 19000 set hello world",
+  )
+    .addOption(integerOption("--servers <n>", "servers, one group each (default: 4)"))
+    .addOption(integerOption("--proxies <n>", "proxies, on consecutive ports (default: 1)"))
+    .addOption(integerOption("--port <port>", "the first proxy's port (default: 19000)"))
+    .option("--dir <dir>", "where all data lies", "./codis-data")
+    .option("--json", "print the addresses as JSON");
+  const usage = parse(command, argv);
+  if (usage !== undefined) return usage;
+  try {
+    return await up(command.opts<UpFlags>());
+  } catch (error) {
+    if (!(error instanceof CodisError)) throw error;
+    process.stderr.write(`codis up: ${errorText(error)}\n`);
+    return error.code === "usage" ? EXIT_USAGE : EXIT_FAILED;
+  }
+}
+
+function integerOption(flags: string, help: string): Option {
+  // Not an integer becomes NaN, which checkShape names together with the rule.
+  return new Option(flags, help).argParser((text) => (/^\d+$/.test(text) ? Number(text) : NaN));
+}
+
+async function up(flags: UpFlags): Promise<number> {
+  const directory = resolve(flags.dir);
+  makeDirectory(directory);
+  // Held as long as this process lives; a crash gives it back by itself.
+  const lock = openSync(join(directory, "up.lock"), "a");
+  if (!tryFlock(lock)) {
+    throw new CodisError(
+      "conflict",
+      `Cannot start on ${directory}: another codis up is running there; stop it or choose another --dir`,
+    );
+  }
+  try {
+    const shape = chooseShape(directory, flags);
+    const processes = processesOf(shape, directory);
+    for (const { addresses } of processes) for (const address of addresses) assertPortFree(address);
+    writeFiles(directory, shape, processes);
+    return await serve(directory, shape, processes, flags.json === true);
+  } finally {
+    closeSync(lock);
+  }
+}
+
+function makeDirectory(directory: string): void {
+  try {
+    mkdirSync(join(directory, "config"), { recursive: true });
+    mkdirSync(join(directory, "log"), { recursive: true });
+  } catch (error) {
+    throw new CodisError(
+      "unavailable",
+      `Cannot write to the data directory ${directory}; choose another --dir`,
+      error,
+    );
+  }
+}
+
+function chooseShape(directory: string, flags: UpFlags): UpShape {
+  const wanted = {
+    ...(flags.servers === undefined ? {} : { servers: flags.servers }),
+    ...(flags.proxies === undefined ? {} : { proxies: flags.proxies }),
+    ...(flags.port === undefined ? {} : { port: flags.port }),
+  };
+  const before = readShape(join(directory, "up.json"));
+  const shape = before === undefined ? { ...DEFAULT_SHAPE, ...wanted } : growShape(before, wanted);
+  checkShape(shape);
+  return shape;
+}
+
+function readShape(path: string): UpShape | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new CodisError("unavailable", `Cannot read ${path}`, error);
+  }
+  try {
+    const { servers, proxies, port } = JSON.parse(text) as UpShape;
+    const shape = { servers, proxies, port };
+    checkShape(shape);
+    return shape;
+  } catch (error) {
+    throw new CodisError(
+      "unavailable",
+      `Cannot use ${path}: it is damaged; put back the numbers of servers, proxies and the port it had`,
+      error,
+    );
+  }
+}
+
+function writeFiles(directory: string, shape: UpShape, processes: readonly UpProcess[]): void {
+  for (const { name, role, config } of processes) {
+    if (role === "server") mkdirSync(join(directory, name), { recursive: true });
+    writeFileAtomically(join(directory, "config", `${name}.toml`), config);
+  }
+  const addresses = addressesOf(shape, directory);
+  const text = JSON.stringify({ ...shape, ...addresses }, null, 4);
+  writeFileAtomically(join(directory, "up.json"), `${text}\n`);
+}
+
+/** What users and `codis admin` read, in up.json and with --json. */
+interface UpAddresses {
+  readonly directory: string;
+  readonly proxyAddresses: readonly string[];
+  readonly serverAddresses: readonly string[];
+  readonly dashboardAddress: string;
+}
+
+function addressesOf(shape: UpShape, directory: string): UpAddresses {
+  return {
+    directory,
+    proxyAddresses: oneTo(shape.proxies).map((id) => proxyAddress(shape, id)),
+    serverAddresses: oneTo(shape.servers).map((id) => serverAddress(shape, id)),
+    dashboardAddress: dashboardAddress(shape),
+  };
+}
+
+async function serve(
+  directory: string,
+  shape: UpShape,
+  processes: readonly UpProcess[],
+  isJson: boolean,
+): Promise<number> {
+  const events: SupervisorEvents = {
+    onRestart: (name, exitCode, backoffMs) =>
+      say(`${name} ended (exit code ${exitCode}); starting it again in ${backoffMs} ms`),
+    onServing: (name, pid) => say(`${name} serves (pid ${pid})`),
+  };
+  const children = processes.map(({ name, role }) => {
+    const argv = [role, "--config", join(directory, "config", `${name}.toml`)];
+    return new Child({ name, argv, logFile: join(directory, "log", `${name}.log`) }, events);
+  });
+  const stopAsked = nextStopSignal();
+  try {
+    const isUp = await Promise.race([
+      startAll(children, processes, shape).then(() => true),
+      stopAsked.then(() => false),
+    ]);
+    if (isUp) {
+      process.stdout.write(isJson ? jsonText(directory, shape) : welcomeText(directory, shape));
+      await stopAsked;
+    }
+  } finally {
+    say("stopping");
+    await stopAll(children, processes);
+  }
+  return EXIT_DONE;
+}
+
+/** Servers first: they load their data. Then the dashboard, which needs no proxy, then proxies. */
+async function startAll(
+  children: readonly Child[],
+  processes: readonly UpProcess[],
+  shape: UpShape,
+): Promise<void> {
+  for (const role of ["server", "dashboard", "proxy"] as const) {
+    await Promise.all(ofRole(children, processes, role).map((child) => child.start()));
+  }
+  await completeModel(shape);
+}
+
+/** Clients' side first, so that nothing is asked of a server that is already gone. */
+async function stopAll(children: readonly Child[], processes: readonly UpProcess[]): Promise<void> {
+  for (const role of ["proxy", "dashboard", "server"] as const) {
+    await Promise.all(ofRole(children, processes, role).map((child) => child.close()));
+  }
+}
+
+function ofRole(
+  children: readonly Child[],
+  processes: readonly UpProcess[],
+  role: UpProcess["role"],
+): readonly Child[] {
+  return children.filter((_, index) => processes[index]!.role === role);
+}
+
+function nextStopSignal(): Promise<void> {
+  return new Promise((stop) => {
+    process.once("SIGINT", () => stop()).once("SIGTERM", () => stop());
+  });
+}
+
+function jsonText(directory: string, shape: UpShape): string {
+  return `${JSON.stringify(addressesOf(shape, directory))}\n`;
+}
+
+function welcomeText(directory: string, shape: UpShape): string {
+  const {
+    proxyAddresses,
+    serverAddresses,
+    dashboardAddress: dashboard,
+  } = addressesOf(shape, directory);
+  const listed = (addresses: readonly string[]): string =>
+    addresses.length <= 4
+      ? addresses.join("  ")
+      : `${addresses[0]} ... ${addresses.at(-1)}  (${addresses.length})`;
+  return [
+    "",
+    `  clients    ${listed(proxyAddresses)}`,
+    `  dashboard  http://${dashboard}/topom`,
+    `  servers    ${listed(serverAddresses)}`,
+    `  data       ${directory}`,
+    "",
+    `  try        redis-cli -p ${shape.port} set hello world`,
+    `  look       codis admin status --dashboard ${dashboard}`,
+    "",
+    "  Ctrl-C stops everything; the next start finds the same data.",
+    "",
+  ].join("\n");
+}
+
+/** What happens, for people: stderr, so that stdout holds only the addresses. */
+function say(text: string): void {
+  process.stderr.write(`codis up: ${text}\n`);
+}
