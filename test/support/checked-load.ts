@@ -108,7 +108,7 @@ export class CheckedLoad {
 
   async #runPipeline(client: RespClient, id: number): Promise<void> {
     const operations: Operation[] = [];
-    const length = 1 + this.#random.below(this.#options.pipelineMax);
+    const length = 1 + this.#random.int(this.#options.pipelineMax);
     for (let i = 0; i < length; i++) operations.push(this.#draw());
     operations.push(...this.#ownPair(id));
     let replies: readonly Reply[] = [];
@@ -134,10 +134,10 @@ export class CheckedLoad {
   }
 
   #draw(): Operation {
-    const index = this.#random.below(this.#options.sharedKeys);
-    const tag = this.#random.below(2) === 0 ? "" : `{tag${index % 7}}`;
+    const index = this.#random.int(this.#options.sharedKeys);
+    const tag = this.#random.oneIn(2) ? "" : `{tag${index % 7}}`;
     const key = (kind: string): string => `${this.#options.prefix}${tag}${kind}:${index}`;
-    switch (this.#random.below(8)) {
+    switch (this.#random.int(8)) {
       case 0:
       case 1:
         return this.#write(key("register"));
@@ -147,13 +147,13 @@ export class CheckedLoad {
       case 4:
         return this.#increment(key("counter"));
       case 5:
-        return this.#random.below(2) === 0
+        return this.#random.oneIn(2)
           ? this.#write(key("hash"), "field")
           : this.#read(key("hash"), "field");
       case 6:
         return this.#add(key("list"), "RPUSH");
       default:
-        return this.#random.below(2) === 0
+        return this.#random.oneIn(2)
           ? this.#add(key("set"), "SADD")
           : this.#add(key("zset"), "ZADD");
     }
@@ -229,7 +229,7 @@ export class CheckedLoad {
 
   #value(): string {
     const sizes = this.#options.valueBytes;
-    const size = sizes[this.#random.below(sizes.length)]!;
+    const size = this.#random.pick(sizes);
     return `v${this.#nextValue++}:`.padEnd(size, "x");
   }
 

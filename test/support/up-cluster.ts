@@ -185,3 +185,51 @@ function isPortFree(port: number): Promise<boolean> {
       .listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   });
 }
+
+/** One more `codis server`, as an operator would start it to grow a cluster. */
+export class ExtraServer {
+  readonly port: number;
+  readonly #directory: string;
+  readonly #process: Subprocess;
+
+  private constructor(port: number, directory: string, process: Subprocess) {
+    this.port = port;
+    this.#directory = directory;
+    this.#process = process;
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  /** Resolves when it serves. */
+  static async start(): Promise<ExtraServer> {
+    const directory = mkdtempSync(join(tmpdir(), "codis-server-"));
+    const port = await freePort();
+    const child = Bun.spawn(
+      [EXECUTABLE, "server", "--port", String(port), "--dir", directory, "--supervised"],
+      { stdin: "pipe", stdout: "pipe", stderr: "inherit" },
+    );
+    const { value } = await child.stdout.getReader().read();
+    if (value === undefined) throw new Error(`codis server ended with ${await child.exited}`);
+    return new ExtraServer(port, directory, child);
+  }
+
+  async stop(): Promise<void> {
+    this.#process.kill("SIGTERM");
+    await this.#process.exited;
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+/** A port that was free a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+      .once("error", reject)
+      .listen(0, "127.0.0.1", () => {
+        const { port } = server.address() as { port: number };
+        server.close(() => resolve(port));
+      });
+  });
+}
