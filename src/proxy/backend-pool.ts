@@ -1,0 +1,144 @@
+/**
+ * The connections to servers, shared by all slots that name the same address.
+ *
+ *   address -> SharedBackend (counted users) -> lanes[database][i] -> Backend
+ *
+ * Primaries and replicas have pools of their own, even for equal addresses: a replica connection can
+ * be stale without a write ever meeting it. Connections to database 0 open when an address is first
+ * used, those to another database when a session first needs it. With several connections in
+ * parallel a session keeps to one of them, so that its requests keep their order.
+ *
+ * Source: Codis pkg/proxy/backend.go `sharedBackendConnPool`; there a request picked at random.
+ */
+
+import { assert } from "../base/assert.ts";
+import { Backend, type BackendLimits, type BackendPort } from "./backend.ts";
+import type { Turn } from "./turn.ts";
+
+export interface PoolLimits extends BackendLimits {
+  readonly backend_number_databases: number;
+}
+
+/** All connections of one pool to one address. */
+export class SharedBackend {
+  readonly address: string;
+  users = 0;
+
+  readonly #parallel: number;
+  readonly #open: (address: string, database: number) => Backend;
+  /** Connection i to database d is at d * parallel + i. */
+  readonly #lanes: (Backend | undefined)[] = [];
+
+  constructor(
+    address: string,
+    databases: number,
+    parallel: number,
+    open: (address: string, database: number) => Backend,
+  ) {
+    this.address = address;
+    this.#parallel = parallel;
+    this.#open = open;
+    for (let i = 0; i < databases * parallel; i++) this.#lanes.push(undefined);
+    for (let i = 0; i < parallel; i++) this.#lanes[i] = open(address, 0);
+  }
+
+  /** The connection of a session: the same one while it is healthy or none is. */
+  lane(database: number, sessionId: number): Backend {
+    if (this.#parallel === 1) return this.#lanes[database] ?? this.#openLane(database);
+    const first = database * this.#parallel;
+    const start = sessionId % this.#parallel;
+    for (let i = 0; i < this.#parallel; i++) {
+      const at = first + ((start + i) % this.#parallel);
+      const backend = this.#lanes[at] ?? this.#openLane(at);
+      if (backend.isHealthy) return backend;
+    }
+    return this.#lanes[first + start]!;
+  }
+
+  /** The session's connection if it is healthy. One that is only opened now is not yet. */
+  healthyLane(database: number, sessionId: number): Backend | undefined {
+    const backend = this.lane(database, sessionId);
+    if (backend.isHealthy) return backend;
+    return undefined;
+  }
+
+  *backends(): Iterable<Backend> {
+    for (const backend of this.#lanes) if (backend !== undefined) yield backend;
+  }
+
+  #openLane(at: number): Backend {
+    const backend = this.#open(this.address, Math.floor(at / this.#parallel));
+    this.#lanes[at] = backend;
+    return backend;
+  }
+}
+
+export class BackendPool {
+  readonly #limits: PoolLimits;
+  readonly #parallel: number;
+  readonly #port: BackendPort;
+  readonly #turn: Turn;
+  readonly #shared = new Map<string, SharedBackend>();
+  /** Released, completing what is queued. */
+  readonly #closing = new Set<Backend>();
+
+  /** @param parallel connections per address and database; 0 works as 1 */
+  constructor(limits: PoolLimits, parallel: number, port: BackendPort, turn: Turn) {
+    this.#limits = limits;
+    this.#parallel = Math.max(1, parallel);
+    this.#port = port;
+    this.#turn = turn;
+  }
+
+  /** The connections to an address, with one user more. */
+  retain(address: string): SharedBackend {
+    let shared = this.#shared.get(address);
+    if (shared === undefined) {
+      shared = new SharedBackend(
+        address,
+        this.#limits.backend_number_databases,
+        this.#parallel,
+        (to, database) => new Backend(to, database, this.#limits, this.#port, this.#turn),
+      );
+      this.#shared.set(address, shared);
+    }
+    shared.users++;
+    return shared;
+  }
+
+  /** One user less; the last one closes the connections when what is queued is answered. */
+  release(shared: SharedBackend): void {
+    assert(shared.users > 0, "a backend is released as often as it is retained");
+    if (--shared.users > 0) return;
+    this.#shared.delete(shared.address);
+    for (const backend of shared.backends()) {
+      backend.close();
+      if (!backend.isClosed) this.#closing.add(backend);
+    }
+  }
+
+  /** The connections to exactly this address, if any slot uses it. */
+  find(address: string): SharedBackend | undefined {
+    return this.#shared.get(address);
+  }
+
+  tick(): void {
+    for (const shared of this.#shared.values()) {
+      for (const backend of shared.backends()) backend.tick();
+    }
+    for (const backend of this.#closing) {
+      backend.tick();
+      if (backend.isClosed) this.#closing.delete(backend);
+    }
+  }
+
+  /** Closes everything, failing what is queued. */
+  destroy(): void {
+    for (const shared of this.#shared.values()) {
+      for (const backend of shared.backends()) backend.destroy();
+    }
+    for (const backend of this.#closing) backend.destroy();
+    this.#shared.clear();
+    this.#closing.clear();
+  }
+}

@@ -1,0 +1,496 @@
+/**
+ * One pipelined connection to a server, for one database, shared by all sessions.
+ *
+ *   push -> out bytes -> socket                     requests, in the order of pushing
+ *   head -> request -> request -> tail              their objects: reply i belongs to the head
+ *   socket -> receive -> scan -> owner.onReply      replies, straight from the receive buffer
+ *
+ *            dial                opened                 set-up answered
+ *   waiting ------> dialing -----------------> setup ------------------> connected
+ *      ^               | refused, 5 s             | error, lost              | lost
+ *      +---------------+--------------------------+--------------------------+   (or dial at once)
+ *
+ * While dialing and in set-up, requests queue and their bytes wait; while waiting (after more than
+ * RETRIES_AT_ONCE failures in a row) they fail at once. A request is never sent twice: whatever the
+ * reason a connection ends, all that were queued on it fail. No timers here: `tick` is called often.
+ *
+ * Source: Codis pkg/proxy/backend.go; differences: reconnects before the next request asks for it,
+ * and two replies at most are lost to a broken connection where the original lost one more.
+ */
+
+import { assert } from "../base/assert.ts";
+import { equalBytes } from "../base/bytes.ts";
+import { encodeRequest, ReplyWriter } from "../resp/encoder.ts";
+import { REPLY_INCOMPLETE, ReplyScanner } from "../resp/reply-scanner.ts";
+import { CONNECTION_RESET, connectionFailure, malformedReply } from "./replies.ts";
+import {
+  gatherReply,
+  type Holdable,
+  poolRequest,
+  type Request,
+  type RequestOwner,
+  takeRequest,
+} from "./request.ts";
+import type { Turn } from "./turn.ts";
+import type { Wire } from "./wire.ts";
+
+/** All times in milliseconds; 0 turns a timeout off. */
+export interface BackendLimits {
+  readonly product_auth: string;
+  /** Requests without reply on one connection; 0 works as 1. */
+  readonly backend_max_pipeline: number;
+  readonly backend_recv_timeout: number;
+  readonly backend_send_timeout: number;
+  readonly backend_ping_period: number;
+}
+
+/** An attempt to connect that takes longer has failed. */
+export const DIAL_TIMEOUT_MS = 5000;
+/** Bytes of requests that may wait for one server to read them; sessions that send more wait. */
+export const BACKEND_OUTPUT_MAX = 4 * 1024 * 1024;
+/** Failures in a row after which the next attempt waits. */
+const RETRIES_AT_ONCE = 10;
+const RETRY_MIN_MS = 50;
+const RETRY_MAX_MS = 5000;
+const PING_MIN_MS = 1000;
+
+const MINUS = 0x2d;
+const PLUS = 0x2b;
+const DOLLAR = 0x24;
+const PING = encodeRequest(["PING"]);
+const INFO = encodeRequest(["INFO"]);
+
+type BackendState = "waiting" | "dialing" | "setup" | "connected" | "closed";
+
+/**
+ * Opens connections for a backend. Answers each `dial` once by `opened` or `dialFailed`, not before
+ * it returned, and within DIAL_TIMEOUT_MS.
+ */
+export interface BackendPort {
+  dial(backend: Backend): void;
+}
+
+/** Sessions that wait for a full backend. */
+export interface RoomWaiter {
+  onRoom(): void;
+}
+
+export class Backend implements RequestOwner, Holdable {
+  readonly address: string;
+  readonly database: number;
+  /** Requests whose reply is not complete. */
+  length = 0;
+
+  readonly #limits: BackendLimits;
+  readonly #pipelineMax: number;
+  readonly #port: BackendPort;
+  readonly #turn: Turn;
+  readonly #scanner = new ReplyScanner();
+
+  #state: BackendState = "waiting";
+  #wire: Wire | undefined;
+  /** Where requests are written: the connection's output once connected, else `#queue`. */
+  #out: ReplyWriter;
+  readonly #queue = new ReplyWriter();
+  #head: Request | undefined;
+  #tail: Request | undefined;
+  #waiters: RoomWaiter[] = [];
+  #holds = 0;
+  /** Replies to AUTH and SELECT still to come. */
+  #setupLeft = 0;
+  /** A first part of the head's reply was received. */
+  #isInReply = false;
+  #isStale = false;
+  #isClosing = false;
+
+  /** Attempts that failed since a reply last came. */
+  #failures = 0;
+  /** When the state began, the last reply byte came or the queue became non-empty. */
+  #progressMs = 0;
+  #retryAtMs = 0;
+  #pingAtMs = 0;
+  /** When output last got smaller or was none. */
+  #sendMs = 0;
+  #sentBacklog = 0;
+
+  constructor(
+    address: string,
+    database: number,
+    limits: BackendLimits,
+    port: BackendPort,
+    turn: Turn,
+  ) {
+    this.address = address;
+    this.database = database;
+    this.#limits = limits;
+    this.#pipelineMax = Math.max(1, limits.backend_max_pipeline);
+    this.#port = port;
+    this.#turn = turn;
+    this.#out = this.#queue;
+    this.#dial();
+  }
+
+  /** Connected and not known to serve old or no data. */
+  get isHealthy(): boolean {
+    return this.#state === "connected" && !this.#isStale;
+  }
+
+  get isClosed(): boolean {
+    return this.#state === "closed";
+  }
+
+  /** Full for now: whoever wants to push waits with `waitForRoom`. */
+  get isFull(): boolean {
+    return this.length >= this.#pipelineMax || this.#out.pendingBytes >= BACKEND_OUTPUT_MAX;
+  }
+
+  /** `waiter.onRoom` is called once, when the backend is no longer full. */
+  waitForRoom(waiter: RoomWaiter): void {
+    this.#waiters.push(waiter);
+  }
+
+  /**
+   * Queues a request, whose bytes are buf[from, to); they are copied. Its owner may be told of its
+   * failure before this returns. Callers look at `isFull` first.
+   */
+  push(request: Request, buf: Buffer, from: number, to: number): void {
+    if (this.#state === "waiting" || this.#state === "closed") {
+      this.#failUnqueued(request);
+      return;
+    }
+    this.#out.append(buf, from, to);
+    this.#enqueue(request);
+  }
+
+  /** As `push`, for a request that consists of `prefix` and then buf[from, to). */
+  pushPrefixed(request: Request, prefix: Buffer, buf: Buffer, from: number, to: number): void {
+    if (this.#state === "waiting" || this.#state === "closed") {
+      this.#failUnqueued(request);
+      return;
+    }
+    this.#out.raw(prefix);
+    this.#out.append(buf, from, to);
+    this.#enqueue(request);
+  }
+
+  /** Completes what is queued, then closes. */
+  close(): void {
+    this.#isClosing = true;
+    if (this.length === 0) this.#shut();
+  }
+
+  /** Fails what is queued and closes. */
+  destroy(): void {
+    this.#isClosing = true;
+    this.#lose(CONNECTION_RESET);
+  }
+
+  // -- the connection's events ------------------------------------------------------------------
+
+  /** The dial succeeded. */
+  opened(wire: Wire): void {
+    if (this.#state !== "dialing") {
+      wire.destroy();
+      return;
+    }
+    this.#state = "setup";
+    this.#wire = wire;
+    this.#progressMs = this.#turn.nowMs;
+    const { product_auth: auth } = this.#limits;
+    if (auth !== "") {
+      wire.out.raw(encodeRequest(["AUTH", auth]));
+      this.#setupLeft++;
+    }
+    if (this.database !== 0) {
+      wire.out.raw(encodeRequest(["SELECT", this.database]));
+      this.#setupLeft++;
+    }
+    if (this.#setupLeft === 0) this.#becomeConnected();
+    else wire.markDirty();
+  }
+
+  /** The dial failed. */
+  dialFailed(): void {
+    if (this.#state === "dialing") this.#lose(CONNECTION_RESET);
+  }
+
+  /** The connection ended. `cause` for clients: `EOF`, `read tcp ...: connection reset by peer`. */
+  closed(wire: Wire, cause: string): void {
+    if (this.#wire === wire) this.#lose(connectionFailure(cause));
+  }
+
+  /** Bytes of replies. They are used in place; owners copy what they keep. */
+  receive(chunk: Buffer): void {
+    this.#progressMs = this.#turn.nowMs;
+    const end = chunk.length;
+    let at = 0;
+    if (this.#setupLeft > 0) {
+      at = this.#receiveSetup(chunk);
+      if (at < 0) return;
+    }
+    const scanner = this.#scanner;
+    while (at < end) {
+      const request = this.#head;
+      if (request === undefined) {
+        this.#lose(connectionFailure("reply without request"));
+        return;
+      }
+      if (chunk[at] === MINUS && !this.#isInReply) this.#noticeStale(chunk, at, end);
+      const next = scanner.scan(chunk, at, end);
+      const owner = request.owner;
+      if (next < 0) {
+        if (next !== REPLY_INCOMPLETE) {
+          this.#lose(connectionFailure(malformedReply(scanner.error)));
+          return;
+        }
+        this.#isInReply = true;
+        if (owner?.onReplyPart(request, chunk, at, end)) owner.hold(this);
+        break;
+      }
+      this.#isInReply = false;
+      this.#dequeue(request);
+      if (owner === undefined) poolRequest(request);
+      else if (owner.onReply(request, chunk, at, next)) owner.hold(this);
+      at = next;
+    }
+    this.#failures = 0;
+    if (this.#waiters.length > 0 && !this.isFull) this.#wakeWaiters();
+    if (this.length === 0 && this.#isClosing) this.#shut();
+  }
+
+  /** Looks at the clock: timeouts, retries, keepalive. Called some ten times a second. */
+  tick(): void {
+    const nowMs = this.#turn.nowMs;
+    // Those woken before may be gone, and nobody then makes room for the rest.
+    if (this.#waiters.length > 0 && !this.isFull) this.#wakeWaiters();
+    switch (this.#state) {
+      case "waiting":
+        if (nowMs >= this.#retryAtMs) this.#dial();
+        break;
+      case "setup":
+      case "connected":
+        if (this.#isReplyOverdue(nowMs)) {
+          this.#lose(connectionFailure(`read tcp ${this.address}: i/o timeout`));
+        } else if (this.#isSendOverdue(nowMs)) {
+          this.#lose(connectionFailure(`write tcp ${this.address}: i/o timeout`));
+        } else if (this.#state === "connected" && nowMs >= this.#pingAtMs) {
+          this.#probe(nowMs);
+        }
+        break;
+      case "dialing":
+      case "closed":
+        break;
+    }
+  }
+
+  // -- holding: an owner of replies cannot keep up ----------------------------------------------
+
+  hold(): void {
+    if (++this.#holds === 1) this.#wire?.pause();
+  }
+
+  release(): void {
+    assert(this.#holds > 0, "a backend is released as often as it is held");
+    if (--this.#holds > 0) return;
+    this.#progressMs = this.#turn.nowMs;
+    this.#wire?.resume();
+  }
+
+  // -- as owner of its own probes ---------------------------------------------------------------
+
+  onReply(request: Request, buf: Buffer, from: number, to: number): boolean {
+    gatherReply(request, buf, from, to);
+    if (this.#isStale) this.#isStale = !showsHealth(request.reply!, request.replyTo);
+    poolRequest(request);
+    return false;
+  }
+
+  onReplyPart(request: Request, buf: Buffer, from: number, to: number): boolean {
+    gatherReply(request, buf, from, to);
+    return false;
+  }
+
+  onFail(request: Request): void {
+    poolRequest(request);
+  }
+
+  onRefuse(): void {
+    assert(false, "a probe is pushed, never dispatched");
+  }
+
+  // -- inside -----------------------------------------------------------------------------------
+
+  #enqueue(request: Request): void {
+    const tail = this.#tail;
+    if (tail === undefined) {
+      this.#head = request;
+      this.#progressMs = this.#turn.nowMs;
+    } else {
+      tail.behind = request;
+    }
+    this.#tail = request;
+    this.length++;
+    if (this.#state === "connected") this.#wire!.markDirty();
+  }
+
+  #dequeue(request: Request): void {
+    const behind = request.behind;
+    this.#head = behind;
+    if (behind === undefined) this.#tail = undefined;
+    else request.behind = undefined;
+    this.length--;
+    request.slot?.finish();
+  }
+
+  #dial(): void {
+    this.#state = "dialing";
+    this.#port.dial(this);
+  }
+
+  /** @returns where replies to clients begin in `chunk`, or -1 when the set-up failed */
+  #receiveSetup(chunk: Buffer): number {
+    let at = 0;
+    while (this.#setupLeft > 0 && at < chunk.length) {
+      if (!this.#isInReply && chunk[at] !== PLUS) {
+        this.#lose(CONNECTION_RESET);
+        return -1;
+      }
+      at = this.#scanner.scan(chunk, at, chunk.length);
+      this.#isInReply = at === REPLY_INCOMPLETE;
+      if (this.#isInReply) return chunk.length;
+      if (at < 0) {
+        this.#lose(CONNECTION_RESET);
+        return -1;
+      }
+      if (--this.#setupLeft === 0) this.#becomeConnected();
+    }
+    return at;
+  }
+
+  #becomeConnected(): void {
+    const wire = this.#wire!;
+    const nowMs = this.#turn.nowMs;
+    this.#state = "connected";
+    this.#progressMs = nowMs;
+    this.#sendMs = nowMs;
+    this.#pingAtMs = this.#nextPingMs(nowMs);
+    const queue = this.#queue;
+    if (queue.pendingBytes > 0) {
+      wire.out.append(queue.buf, queue.head, queue.length);
+      queue.clear();
+    }
+    this.#out = wire.out;
+    if (wire.backlogBytes > 0) wire.markDirty();
+    if (this.#holds > 0) wire.pause();
+  }
+
+  /** Ends the connection or the attempt: the head of the queue fails with `cause`. */
+  #lose(cause: string): void {
+    const wasConnected = this.#state === "connected";
+    const wire = this.#wire;
+    let request = this.#head;
+    this.#wire = undefined;
+    this.#head = undefined;
+    this.#tail = undefined;
+    this.length = 0;
+    this.#out = this.#queue;
+    this.#queue.clear();
+    this.#scanner.reset();
+    this.#isInReply = false;
+    this.#setupLeft = 0;
+    this.#isStale = false;
+    // The next state first: owners told of a failure may look at this backend.
+    this.#state = "closed";
+    if (!this.#isClosing) this.#planRetry();
+    wire?.destroy();
+    let reason = wasConnected ? cause : CONNECTION_RESET;
+    while (request !== undefined) {
+      const behind: Request | undefined = request.behind;
+      request.behind = undefined;
+      request.slot?.finish();
+      request.slot = undefined;
+      if (request.owner === undefined) poolRequest(request);
+      else request.owner.onFail(request, reason);
+      reason = CONNECTION_RESET;
+      request = behind;
+    }
+    this.#wakeWaiters();
+  }
+
+  #planRetry(): void {
+    this.#failures++;
+    if (this.#failures <= RETRIES_AT_ONCE) {
+      this.#dial();
+      return;
+    }
+    const doublings = Math.min(this.#failures - RETRIES_AT_ONCE - 1, 16);
+    this.#state = "waiting";
+    this.#retryAtMs = this.#turn.nowMs + Math.min(RETRY_MIN_MS * 2 ** doublings, RETRY_MAX_MS);
+  }
+
+  #failUnqueued(request: Request): void {
+    request.slot?.finish();
+    request.slot = undefined;
+    request.owner!.onFail(request, CONNECTION_RESET);
+  }
+
+  #wakeWaiters(): void {
+    // As many as there is room for; the others keep their place.
+    const woken = this.#waiters.splice(0, Math.max(1, this.#pipelineMax - this.length));
+    for (const waiter of woken) waiter.onRoom();
+  }
+
+  /** Every queued request is answered. */
+  #shut(): void {
+    const wire = this.#wire;
+    this.#wire = undefined;
+    this.#state = "closed";
+    this.#out = this.#queue;
+    wire?.close();
+  }
+
+  #isReplyOverdue(nowMs: number): boolean {
+    const timeoutMs = this.#limits.backend_recv_timeout;
+    if (timeoutMs === 0 || this.#holds > 0) return false;
+    if (this.length === 0 && this.#setupLeft === 0) return false;
+    return nowMs - this.#progressMs > timeoutMs;
+  }
+
+  #isSendOverdue(nowMs: number): boolean {
+    const backlog = this.#wire!.backlogBytes;
+    if (backlog === 0 || backlog < this.#sentBacklog) this.#sendMs = nowMs;
+    this.#sentBacklog = backlog;
+    const timeoutMs = this.#limits.backend_send_timeout;
+    return timeoutMs > 0 && nowMs - this.#sendMs > timeoutMs;
+  }
+
+  #probe(nowMs: number): void {
+    this.#pingAtMs = this.#nextPingMs(nowMs);
+    if (this.length > 0) return;
+    const probe = this.#isStale ? INFO : PING;
+    this.push(takeRequest(this, 0, nowMs), probe, 0, probe.length);
+  }
+
+  #nextPingMs(nowMs: number): number {
+    const periodMs = this.#limits.backend_ping_period;
+    return periodMs === 0 ? Number.POSITIVE_INFINITY : nowMs + Math.max(periodMs, PING_MIN_MS);
+  }
+
+  #noticeStale(chunk: Buffer, at: number, end: number): void {
+    for (const word of STALE_WORDS) {
+      if (equalBytes(chunk, at + 1, Math.min(at + 1 + word.length, end), word, 0, word.length)) {
+        this.#isStale = true;
+      }
+    }
+  }
+}
+
+/** Errors of a replica that lost its master, and of a server that reads its data from disk. */
+const STALE_WORDS = [Buffer.from("MASTERDOWN"), Buffer.from("LOADING")];
+
+/** Whether an INFO reply says that the server has its data and its master. */
+function showsHealth(reply: Buffer, length: number): boolean {
+  if (reply[0] !== DOLLAR) return false;
+  const text = reply.latin1Slice(0, length);
+  return !text.includes("master_link_status:down") && !text.includes("loading:1");
+}

@@ -1,0 +1,315 @@
+/**
+ * The proxy's data plane in one thread: the only file of it that knows sockets, timers and the clock.
+ *
+ *   listener ── accept ──> SessionLink ── Session ──┐
+ *                                                   ├── Router ── BackendPool ── Backend ── BackendLink
+ *   interval (TICK_MS) ──> tick of all of them      │                               (dial)
+ *   first event of a turn: clock read ──> machines ──> who was woken ──> one write per connection
+ *
+ * Sessions are refused while not started, and above proxy_max_clients over all threads together.
+ */
+
+import { parseAddress } from "../base/address.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Slot } from "../model/slot.ts";
+import type { Connection, ConnectionOwner } from "../net/connection.ts";
+import { dial } from "../net/dial.ts";
+import { type Listener, listen } from "../net/listener.ts";
+import { systemErrorText } from "../net/system-error.ts";
+import type { RequestDecoder } from "../resp/decoder.ts";
+import { type Backend, type BackendPort, DIAL_TIMEOUT_MS } from "./backend.ts";
+import { BackendPool } from "./backend-pool.ts";
+import type { PassagePort } from "./forward.ts";
+import { OutputBudget } from "./output-budget.ts";
+import type { PlaneConfig } from "./plane.ts";
+import { errorLine, NOT_ONLINE, TOO_MANY_CLIENTS } from "./replies.ts";
+import { Router } from "./router.ts";
+import { Session, type SessionPort } from "./session.ts";
+import { type PlaneStats, Stats } from "./stats.ts";
+import { type Resumable, Turn } from "./turn.ts";
+
+/** How often deadlines are looked at. */
+const TICK_MS = 100;
+
+/** What the threads of one proxy have in common. */
+export interface SharedState {
+  /** One counter, of sessions alive in all threads. */
+  readonly sessionsAlive: Int32Array;
+  readonly threads: number;
+}
+
+/** Told of sessions that were closed for a reason worth a line in the log. */
+export type SessionClosedListener = (clientAddress: string, reason: string) => void;
+
+export class DataPlane implements SessionPort, BackendPort, PassagePort {
+  readonly limits: PlaneConfig;
+  readonly sessionOutputMax: number;
+  readonly turn = new Turn();
+  readonly stats = new Stats();
+  readonly budget: OutputBudget;
+  readonly router: Router;
+
+  readonly #clock: Clock;
+  readonly #shared: SharedState;
+  readonly #onSessionClosed: SessionClosedListener;
+  readonly #pools: readonly BackendPool[];
+  readonly #links = new Map<Session, SessionLink>();
+  readonly #timer: Timer;
+  #listener: Listener | undefined;
+  #isStarted = false;
+  #isTurnOpen = false;
+  #nextSessionId = 1;
+
+  constructor(
+    config: PlaneConfig,
+    shared: SharedState,
+    clock: Clock,
+    onSessionClosed: SessionClosedListener,
+  ) {
+    this.limits = config;
+    this.sessionOutputMax = config.session_output_max;
+    this.budget = new OutputBudget(Math.floor(config.proxy_max_offheap_size / shared.threads));
+    this.#clock = clock;
+    this.#shared = shared;
+    this.#onSessionClosed = onSessionClosed;
+    const primaries = new BackendPool(config, config.backend_primary_parallel, this, this.turn);
+    const replicas = new BackendPool(config, config.backend_replica_parallel, this, this.turn);
+    this.#pools = [primaries, replicas];
+    this.router = new Router(config, primaries, replicas, this.stats, this);
+    this.turn.nowMs = clock.monotonic();
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  /** Accepts clients from a share of a bound port. */
+  listen(fd: number): void {
+    const keepAliveMs = this.limits.session_keepalive_period;
+    this.#listener = listen(fd, (connection) => this.#accept(connection), { keepAliveMs });
+  }
+
+  /** Clients are served from now on. */
+  start(): void {
+    this.#isStarted = true;
+  }
+
+  async fill(definitions: readonly Slot[]): Promise<void> {
+    this.enter();
+    const filled = this.router.fill(definitions);
+    try {
+      await filled;
+    } finally {
+      this.leave();
+    }
+  }
+
+  slots(): Slot[] {
+    return this.router.slots.map(({ definition }) => definition);
+  }
+
+  snapshot(): PlaneStats {
+    return this.stats.snapshot();
+  }
+
+  /** Accepts no more, answers what is under way, then ends all connections. */
+  async close(): Promise<void> {
+    this.#listener?.stop();
+    const closed = this.router.close();
+    await closed;
+    this.leave();
+    clearInterval(this.#timer);
+    for (const session of this.#links.keys()) session.finish("proxy closed");
+    for (const pool of this.#pools) pool.destroy();
+  }
+
+  // -- turns ------------------------------------------------------------------------------------
+
+  /** Something happened: before machines are told. */
+  enter(): void {
+    if (this.#isTurnOpen) return;
+    this.#isTurnOpen = true;
+    this.turn.nowMs = this.#clock.monotonic();
+    setImmediate(this.#endTurn);
+  }
+
+  /** Machines were told: those they woke go on. */
+  leave(): void {
+    this.turn.run();
+  }
+
+  readonly #endTurn = (): void => {
+    this.#isTurnOpen = false;
+    // The next round of immediates comes after the writes of this one.
+    if (this.turn.hasLater) setImmediate(this.#runLater);
+  };
+
+  readonly #runLater = (): void => {
+    this.enter();
+    this.turn.runLater();
+  };
+
+  #tick(): void {
+    this.enter();
+    for (const pool of this.#pools) pool.tick();
+    for (const session of this.#links.keys()) session.tick();
+    this.stats.sample(this.turn.nowMs);
+    this.leave();
+  }
+
+  delay(machine: Resumable, ms: number): void {
+    if (ms === 0) {
+      this.turn.wake(machine);
+      return;
+    }
+    setTimeout(() => {
+      this.enter();
+      machine.resume();
+      this.leave();
+    }, ms);
+  }
+
+  // -- sessions ---------------------------------------------------------------------------------
+
+  #accept(connection: Connection): ConnectionOwner {
+    this.enter();
+    const alive = Atomics.add(this.#shared.sessionsAlive, 0, 1) + 1;
+    this.stats.sessionsTotal++;
+    this.stats.sessionsAlive++;
+    const refusal =
+      alive > this.limits.proxy_max_clients ? TOO_MANY_CLIENTS : this.#isStarted ? "" : NOT_ONLINE;
+    const link = new SessionLink(this, connection);
+    if (refusal !== "") {
+      this.stats.fails++;
+      connection.out.raw(errorLine(refusal));
+      // Not before the owner is set, who is told of the end.
+      setImmediate(() => connection.close());
+      return link;
+    }
+    const session = new Session(this.#nextSessionId++, connection, this);
+    link.session = session;
+    this.#links.set(session, link);
+    return link;
+  }
+
+  dispatch(session: Session, decoder: RequestDecoder): boolean {
+    return this.router.dispatch(session, decoder);
+  }
+
+  onSessionClosed(session: Session, reason: string): void {
+    const link = this.#links.get(session);
+    this.#links.delete(session);
+    if (link !== undefined && reason !== "") this.#onSessionClosed(link.clientAddress, reason);
+  }
+
+  /** A client's connection is gone, whether it had a session or was refused. */
+  disconnected(): void {
+    Atomics.sub(this.#shared.sessionsAlive, 0, 1);
+    this.stats.sessionsAlive--;
+  }
+
+  // -- backends ---------------------------------------------------------------------------------
+
+  dial(backend: Backend): void {
+    this.#dial(backend).catch(() => {
+      this.enter();
+      backend.dialFailed();
+      this.leave();
+    });
+  }
+
+  /** @throws when there is no connection: bad address, refused, too late */
+  async #dial(backend: Backend): Promise<void> {
+    const { host, port } = parseAddress(backend.address);
+    const options = {
+      timeoutMs: DIAL_TIMEOUT_MS,
+      keepAliveMs: this.limits.backend_keepalive_period,
+    };
+    await dial(host, port, options, (connection) => {
+      this.enter();
+      backend.opened(connection);
+      this.leave();
+      return new BackendLink(this, backend, connection);
+    });
+  }
+}
+
+/** Client's connection to session. */
+class SessionLink implements ConnectionOwner {
+  /** Undefined when the client was refused. */
+  session: Session | undefined;
+  readonly #plane: DataPlane;
+  readonly #connection: Connection;
+
+  constructor(plane: DataPlane, connection: Connection) {
+    this.#plane = plane;
+    this.#connection = connection;
+  }
+
+  get clientAddress(): string {
+    return this.#connection.remoteAddress;
+  }
+
+  onData(chunk: Buffer): void {
+    const plane = this.#plane;
+    plane.enter();
+    this.session?.receive(chunk);
+    plane.leave();
+  }
+
+  onEnd(): void {
+    this.#plane.enter();
+    if (this.session === undefined) this.#connection.close();
+    else this.session.ended();
+    this.#plane.leave();
+  }
+
+  onDrain(): void {
+    this.#plane.enter();
+    this.session?.drained();
+    this.#plane.leave();
+  }
+
+  onClose(error: Error | undefined): void {
+    this.#plane.enter();
+    this.#plane.disconnected();
+    this.session?.closed(error === undefined ? "" : systemErrorText(error));
+    this.#plane.leave();
+  }
+}
+
+/** Backend's connection to backend. */
+class BackendLink implements ConnectionOwner {
+  readonly #plane: DataPlane;
+  readonly #backend: Backend;
+  readonly #connection: Connection;
+
+  constructor(plane: DataPlane, backend: Backend, connection: Connection) {
+    this.#plane = plane;
+    this.#backend = backend;
+    this.#connection = connection;
+  }
+
+  onData(chunk: Buffer): void {
+    const plane = this.#plane;
+    plane.enter();
+    this.#backend.receive(chunk);
+    plane.leave();
+  }
+
+  onEnd(): void {
+    this.#lost("EOF");
+  }
+
+  onClose(error: Error | undefined): void {
+    if (error === undefined) {
+      this.#lost("EOF");
+      return;
+    }
+    const { localAddress, remoteAddress } = this.#connection;
+    this.#lost(`read tcp ${localAddress}->${remoteAddress}: ${systemErrorText(error)}`);
+  }
+
+  #lost(cause: string): void {
+    this.#plane.enter();
+    this.#backend.closed(this.#connection, cause);
+    this.#plane.leave();
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * Pure: every text the proxy itself says to a client, once each. Clients and scripts match on them,
+ * so they are the original's to the letter where it has one.
+ *
+ * A text is without `-` and CR LF; `errorLine` makes the bytes. What a client sent and is shown again
+ * goes through `errorLine` too, which turns CR and LF into spaces: one reply stays one line.
+ *
+ * Sources: Codis pkg/proxy/{session,router,forward,proxy}.go; Redis 7.0 server.c for what Codis did
+ * not answer itself.
+ */
+
+export const OK: Buffer = Buffer.from("+OK\r\n");
+export const PONG: Buffer = Buffer.from("+PONG\r\n");
+export const NIL: Buffer = Buffer.from("$-1\r\n");
+
+/** The bytes of an error reply. */
+export function errorLine(text: string): Buffer {
+  return Buffer.from(`-${text.replace(/[\r\n]/g, " ")}\r\n`, "latin1");
+}
+
+export function bulk(text: string): string {
+  return `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
+}
+
+// -- before a request ---------------------------------------------------------------------------
+
+export const TOO_MANY_CLIENTS = "ERR max number of clients reached";
+export const NOT_ONLINE = "ERR router is not online";
+
+// -- answered by the proxy ----------------------------------------------------------------------
+
+export const NO_AUTH = "NOAUTH Authentication required";
+export const WRONG_PASSWORD = "ERR invalid password";
+export const NO_PASSWORD_SET = "ERR Client sent AUTH, but no password is set";
+export const BAD_DATABASE = "ERR invalid DB index";
+
+export function databaseOutOfRange(databases: number): string {
+  return `ERR invalid DB index, only accept DB [0,${databases})`;
+}
+
+/** `name` in upper case for what Codis answers, in lower case for what Redis does. */
+export function wrongArguments(name: string): string {
+  return `ERR wrong number of arguments for '${name}' command`;
+}
+
+export function backendNotFound(address: string): string {
+  return `ERR backend server '${address}' not found`;
+}
+
+/** `reason` as Go's strconv says it, or `out of range`. */
+export function badSlotNumber(number: string, reason: string): string {
+  return `ERR parse slotnum '${number}' failed, ${reason}`;
+}
+
+export const CROSS_SLOT = "CROSSSLOT Keys in request don't hash to the same slot";
+
+/** Redis 7.0's text: clients look for it to learn what a server knows. */
+export function unknownCommand(name: string, args: readonly string[]): string {
+  let shown = "";
+  for (const arg of args) {
+    if (shown.length >= UNKNOWN_ARGS_BYTES) break;
+    shown += `'${arg.slice(0, UNKNOWN_ARGS_BYTES - shown.length)}' `;
+  }
+  return `ERR unknown command '${name.slice(0, UNKNOWN_ARGS_BYTES)}', with args beginning with: ${shown}`;
+}
+const UNKNOWN_ARGS_BYTES = 128;
+
+export function unknownSubcommand(command: string, subcommand: string): string {
+  return `ERR unknown subcommand '${subcommand.slice(0, 128)}'. Try ${command} HELP.`;
+}
+
+// -- failed before it was queued: `handle request` ----------------------------------------------
+
+const HANDLE_REQUEST = "ERR handle request, ";
+
+export const BAD_COMMAND_LENGTH = `${HANDLE_REQUEST}bad command length, too short or too long`;
+export const SLOT_OFFLINE = `${HANDLE_REQUEST}slot is not ready, may be offline`;
+
+export function notAllowed(name: string): string {
+  return `${HANDLE_REQUEST}command '${name}' is not allowed`;
+}
+
+/** Ours: a command we know and a later version forwards. */
+export function notSupportedYet(name: string): string {
+  return `${HANDLE_REQUEST}command '${name}' is not supported yet`;
+}
+
+/** A migration command could not be answered; `cause` as `failedWith`. */
+export function handleRequest(cause: string): string {
+  return HANDLE_REQUEST + cause;
+}
+
+// -- failed while its reply was awaited: `handle response` --------------------------------------
+
+export function handleResponse(cause: string): string {
+  return `ERR handle response, ${cause}`;
+}
+
+/** The connection broke while this request's reply was the next to come. */
+export function connectionFailure(cause: string): string {
+  return `backend conn failure, ${cause}`;
+}
+
+/** The request was queued behind that one, or the connection could not be opened. */
+export const CONNECTION_RESET = "backend conn reset";
+
+/**
+ * The original's words for what `ReplyScanner` says about a malformed reply.
+ * @param error as the scanner has it; texts that the original has no word for stay
+ */
+export function malformedReply(error: string): string {
+  const type = /^invalid reply type '(.)'$/s.exec(error)?.[1];
+  if (type !== undefined) return `bad resp type ${typeTag(type.charCodeAt(0))}`;
+  if (error.startsWith("expected CRLF")) return "bad CRLF end";
+  if (error === "invalid bulk length") return "bad bulk bytes len, too long";
+  if (error === "invalid length") return "bad array len, too long";
+  return error;
+}
+
+/** The type tag that Codis puts into its texts, for the first byte of a reply. */
+export function typeTag(firstByte: number): string {
+  switch (firstByte) {
+    case 0x2b:
+      return "<string>";
+    case 0x2d:
+      return "<error>";
+    case 0x3a:
+      return "<int>";
+    case 0x24:
+      return "<bulkbytes>";
+    case 0x2a:
+      return "<array>";
+    default:
+      return `<unknown-0x${firstByte.toString(16)}>`;
+  }
+}

@@ -1,0 +1,541 @@
+/**
+ * One client: its requests are decoded and dispatched in order, its replies leave in that order.
+ *
+ *   socket -> decoder (in place) -> router.dispatch -> backends          requests
+ *   head -> [request] -> [request] -> [request] -> tail                  one per reply still owed
+ *            next to       may come early:
+ *            leave         kept until its turn
+ *   backend's receive buffer -> out -> socket                            the head's reply, as it comes
+ *
+ * A session stops decoding, and so reading, while it waits: for the dispatch of the request in hand
+ * (slot blocked, backend full, key moving), for replies (session_max_pipeline of them are owed) or for
+ * its client to read (OUTPUT_PAUSE_BYTES wait to be sent). Bytes that still arrive are set aside.
+ *
+ * A client that sends and does not read: first it is not read from; then, above OUTPUT_HOLD_BYTES,
+ * the backends that answer it are not read for up to HOLD_MAX_MS in all, which is enough for a client
+ * that is only behind; then its replies pile up to `session_output_max`, and it is closed. With many
+ * such clients the budget of the thread closes whoever holds most.
+ *
+ * Where the original closed a session that sent more than session_max_pipeline requests ahead, ours
+ * stops reading it. Source: Codis pkg/proxy/session.go.
+ */
+
+import { assert } from "../base/assert.ts";
+import { giveBuffer, takeBuffer } from "../base/buffer-pool.ts";
+import { copyBytes } from "../base/bytes.ts";
+import { REQUEST_ERROR, REQUEST_READY, RequestDecoder } from "../resp/decoder.ts";
+import type { ReplyWriter } from "../resp/encoder.ts";
+import { OUTPUT_NOTICE_BYTES, type OutputBudget, type OutputHolder } from "./output-budget.ts";
+import { errorLine, handleResponse } from "./replies.ts";
+import {
+  ANSWERED,
+  GATHERING,
+  gatherReply,
+  type Holdable,
+  poolRequest,
+  type Request,
+  type RequestOwner,
+  STREAMING,
+  takeRequest,
+  WAITING,
+} from "./request.ts";
+import type { Stats } from "./stats.ts";
+import type { Resumable, Turn } from "./turn.ts";
+import type { Wire } from "./wire.ts";
+
+/** All times in milliseconds; 0 turns a timeout off. */
+export interface SessionLimits {
+  readonly session_auth: string;
+  readonly session_max_pipeline: number;
+  readonly session_recv_bufsize: number;
+  readonly session_recv_timeout: number;
+  readonly session_send_timeout: number;
+  readonly session_break_on_failure: boolean;
+}
+
+/** Replies waiting to be sent above which requests are no longer decoded. */
+export const OUTPUT_PAUSE_BYTES = 512 * 1024;
+/** Replies waiting to be sent above which backends are held. */
+export const OUTPUT_HOLD_BYTES = 4 * 1024 * 1024;
+/** How long one session may hold backends before it has caught up once. */
+export const HOLD_MAX_MS = 200;
+/** Early replies kept together; what does not fit is kept on its own. */
+const KEPT_BYTES = 16 * 1024;
+
+const MINUS = 0x2d;
+
+/** What a session waits for. */
+const NOTHING = 0;
+/** The request in hand. */
+const DISPATCH = 1;
+/** Replies to come: too many are owed. */
+const REPLIES = 2;
+/** Replies to be sent: too many bytes wait. */
+const OUTPUT = 3;
+
+/** What a session asks of the rest of the data plane. */
+export interface SessionPort {
+  readonly turn: Turn;
+  readonly stats: Stats;
+  readonly budget: OutputBudget;
+  readonly limits: SessionLimits;
+  /** Bytes of replies one session may hold: `session_output_max`. */
+  readonly sessionOutputMax: number;
+  /**
+   * Handles the request that `decoder` is at: answers it, or hands it to a backend.
+   * @returns false when it must wait: the session's `resume` says when it is done with
+   */
+  dispatch(session: Session, decoder: RequestDecoder): boolean;
+  /** The session is closed; `reason` for the log. */
+  onSessionClosed(session: Session, reason: string): void;
+}
+
+/** The part of a dispatch that waits. */
+export interface PendingDispatch {
+  /** Goes on; false: waits again. */
+  retry(): boolean;
+  /** The session is gone. */
+  cancel(): void;
+}
+
+export class Session implements RequestOwner, Resumable, OutputHolder {
+  /** Counts from 0; used to keep to one of several parallel connections. */
+  readonly id: number;
+  readonly port: SessionPort;
+  database = 0;
+  isAuthorized: boolean;
+  /** As CLIENT SETNAME set it. */
+  name = "";
+
+  readonly #wire: Wire;
+  readonly #out: ReplyWriter;
+  readonly #decoder: RequestDecoder;
+  readonly #turn: Turn;
+  readonly #stats: Stats;
+  /** At this many replies owed no more requests are decoded. */
+  readonly #owedMax: number;
+
+  #head: Request | undefined;
+  #tail: Request | undefined;
+  /** Replies owed. */
+  #length = 0;
+
+  /** Where small early replies lie, given back when none is left; and how many bytes are used. */
+  #kept: Buffer | undefined;
+  #keptLength = 0;
+  /** Early replies, complete or not: how many bytes. */
+  #keptBytes = 0;
+
+  #waitsFor = NOTHING;
+  #pending: PendingDispatch | undefined;
+  #aside: Buffer[] = [];
+  #isPaused = false;
+  /** The client sends no more. */
+  #hasEnded = false;
+  /** No more requests are decoded; closes when nothing is owed. */
+  #isEnding = false;
+  #isClosed = false;
+  #reason = "";
+
+  #held: Holdable[] = [];
+  #heldSinceMs = 0;
+  /** Of HOLD_MAX_MS, since it last caught up. */
+  #heldMs = 0;
+  #isReported = false;
+
+  #readMs: number;
+  #sendMs = 0;
+  #sentBacklog = 0;
+
+  constructor(id: number, wire: Wire, port: SessionPort) {
+    const { limits, turn, stats } = port;
+    this.id = id;
+    this.port = port;
+    this.isAuthorized = limits.session_auth === "";
+    this.#wire = wire;
+    this.#out = wire.out;
+    this.#turn = turn;
+    this.#stats = stats;
+    // One request is decoded beyond the queue, and the reply awaited is not in the queue.
+    this.#owedMax = limits.session_max_pipeline + 2;
+    this.#readMs = turn.nowMs;
+    this.#decoder = new RequestDecoder("proxy", { lineBytes: limits.session_recv_bufsize });
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Replies owed. */
+  get length(): number {
+    return this.#length;
+  }
+
+  // -- requests in ------------------------------------------------------------------------------
+
+  /** Bytes from the client; the buffer is the session's from now on. */
+  receive(chunk: Buffer): void {
+    if (this.#isEnding) return;
+    this.#readMs = this.#turn.nowMs;
+    if (this.#waitsFor !== NOTHING) {
+      this.#aside.push(chunk);
+      this.#pause();
+      return;
+    }
+    this.#decoder.feed(chunk);
+    this.#decode();
+  }
+
+  /** The client sends no more: what it is owed is delivered, then the session closes. */
+  ended(): void {
+    this.#hasEnded = true;
+    if (this.#waitsFor === NOTHING) this.finish("client closed");
+  }
+
+  /** What it waited for may be there. */
+  resume(): void {
+    if (this.#isClosed || this.#waitsFor === NOTHING || this.#isCrowded()) return;
+    if (this.#pending !== undefined) {
+      if (!this.#pending.retry()) return;
+      this.#pending = undefined;
+    }
+    this.#waitsFor = NOTHING;
+    this.#decode();
+    while (this.#waitsFor === NOTHING && this.#aside.length > 0) {
+      this.#decoder.feed(this.#aside.shift()!);
+      this.#decode();
+    }
+    if (this.#waitsFor !== NOTHING) return;
+    if (this.#isPaused) {
+      this.#isPaused = false;
+      this.#wire.resume();
+    }
+    if (this.#hasEnded) this.finish("client closed");
+  }
+
+  #decode(): void {
+    const decoder = this.#decoder;
+    const out = this.#out;
+    const port = this.port;
+    while (!this.#isEnding) {
+      if (this.#length >= this.#owedMax) {
+        this.#waitsFor = REPLIES;
+        return;
+      }
+      if (out.length - out.head > OUTPUT_PAUSE_BYTES) {
+        this.#waitsFor = OUTPUT;
+        this.#turn.wakeLater(this);
+        return;
+      }
+      const status = decoder.next();
+      if (status !== REQUEST_READY) {
+        if (status === REQUEST_ERROR) this.finish(`protocol error: ${decoder.error}`);
+        return;
+      }
+      if (!port.dispatch(this, decoder)) {
+        this.#waitsFor = DISPATCH;
+        return;
+      }
+    }
+  }
+
+  /** Waits for output that is still there. */
+  #isCrowded(): boolean {
+    return this.#waitsFor === OUTPUT && this.#out.pendingBytes > OUTPUT_PAUSE_BYTES;
+  }
+
+  #pause(): void {
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    this.#wire.pause();
+  }
+
+  // -- what the router asks ---------------------------------------------------------------------
+
+  /** A request in the order queue, whose reply will come by `onReply` or `onFail`. */
+  begin(commandId: number): Request {
+    const request = takeRequest(this, commandId, this.#turn.nowMs);
+    const tail = this.#tail;
+    if (tail === undefined) this.#head = request;
+    else tail.next = request;
+    this.#tail = request;
+    this.#length++;
+    return request;
+  }
+
+  /** Answers a request at once, in its turn. */
+  answer(commandId: number, reply: Buffer): void {
+    if (this.#length === 0) {
+      this.#out.raw(reply);
+      this.#stats.count(commandId, 0, reply[0] === MINUS);
+      this.#wire.markDirty();
+      return;
+    }
+    this.onReply(this.begin(commandId), reply, 0, reply.length);
+  }
+
+  /** Refuses a request that was not begun: a failure of the proxy, unlike an `answer`. */
+  refuse(commandId: number, text: string): void {
+    this.onRefuse(this.begin(commandId), text);
+  }
+
+  /** The dispatch that returned false, for `resume` to go on with. */
+  wait(pending: PendingDispatch): void {
+    assert(this.#pending === undefined, "a session waits for one dispatch at a time");
+    this.#pending = pending;
+  }
+
+  /** No more requests; closes when what is owed was sent. */
+  finish(reason: string): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    this.#reason = reason;
+    this.#aside = [];
+    if (this.#length === 0) this.#wire.close();
+  }
+
+  // -- replies out ------------------------------------------------------------------------------
+
+  onReply(request: Request, buf: Buffer, from: number, to: number): boolean {
+    if (request !== this.#head) {
+      this.#keep(request, buf, from, to);
+      return false;
+    }
+    this.#out.append(buf, from, to);
+    this.#leave(request, request.state === WAITING && buf[from] === MINUS);
+    const next = this.#head;
+    if (next !== undefined && next.state !== WAITING) this.#sendKept();
+    const out = this.#out;
+    return out.length - out.head > OUTPUT_NOTICE_BYTES && this.#notice();
+  }
+
+  onReplyPart(request: Request, buf: Buffer, from: number, to: number): boolean {
+    if (request !== this.#head) {
+      request.state = GATHERING;
+      gatherReply(request, buf, from, to);
+      this.addKept(to - from);
+      return false;
+    }
+    request.state = STREAMING;
+    this.#out.append(buf, from, to);
+    this.#wire.markDirty();
+    return this.#notice();
+  }
+
+  /** No reply: the client is told, or when it has a part of the reply already, cut off. */
+  onFail(request: Request, cause: string): void {
+    this.onRefuse(request, handleResponse(cause));
+  }
+
+  /** `text` is the reply. Under session_break_on_failure it is the last one. */
+  onRefuse(request: Request, text: string): void {
+    if (request.state === STREAMING) {
+      this.destroy(`reply cut off: ${text}`);
+      return;
+    }
+    if (request.state === GATHERING) {
+      this.addKept(-request.replyTo);
+      request.reply = undefined;
+      request.state = WAITING;
+    }
+    if (this.port.limits.session_break_on_failure) this.#breakAt(request, text);
+    const line = errorLine(text);
+    this.onReply(request, line, 0, line.length);
+  }
+
+  #keep(request: Request, buf: Buffer, from: number, to: number): void {
+    const bytes = to - from;
+    if (request.state === GATHERING) {
+      gatherReply(request, buf, from, to);
+    } else if (this.#keptLength + bytes <= KEPT_BYTES) {
+      let kept = this.#kept;
+      if (kept === undefined) {
+        kept = takeBuffer(KEPT_BYTES);
+        this.#kept = kept;
+      }
+      copyBytes(buf, from, to, kept, this.#keptLength);
+      request.reply = kept;
+      request.replyFrom = this.#keptLength;
+      this.#keptLength += bytes;
+      request.replyTo = this.#keptLength;
+    } else {
+      gatherReply(request, buf, from, to);
+    }
+    request.state = ANSWERED;
+    this.addKept(bytes);
+  }
+
+  /** Bytes kept for this session, also elsewhere (the parts of a split command), or no longer. */
+  addKept(bytes: number): void {
+    this.#keptBytes += bytes;
+    if (this.#keptBytes > OUTPUT_NOTICE_BYTES || this.#isReported) this.#notice();
+  }
+
+  /** The head has a kept reply: it leaves, and those behind it that are kept too. */
+  #sendKept(): void {
+    let request = this.#head;
+    while (request !== undefined && request.state !== WAITING) {
+      if (request.state === STREAMING) break;
+      const reply = request.reply!;
+      const { replyFrom, replyTo } = request;
+      this.#out.append(reply, replyFrom, replyTo);
+      this.#keptBytes -= replyTo - replyFrom;
+      if (request.state === GATHERING) {
+        request.state = STREAMING;
+        request.reply = undefined;
+        break;
+      }
+      this.#leave(request, reply[replyFrom] === MINUS);
+      request = this.#head;
+    }
+    if (this.#keptBytes === 0) this.#giveKept();
+  }
+
+  #giveKept(): void {
+    this.#keptLength = 0;
+    if (this.#kept === undefined) return;
+    giveBuffer(this.#kept);
+    this.#kept = undefined;
+  }
+
+  /** The head's reply is in the output. */
+  #leave(request: Request, isError: boolean): void {
+    const next = request.next;
+    this.#head = next;
+    if (next === undefined) {
+      this.#tail = undefined;
+      if (this.#isEnding) this.#wire.close();
+    }
+    this.#length--;
+    this.#stats.count(request.commandId, this.#turn.nowMs - request.startMs, isError);
+    poolRequest(request);
+    this.#wire.markDirty();
+    if (this.#waitsFor === REPLIES && this.#length === this.#owedMax >> 1) this.#turn.wake(this);
+  }
+
+  /** `request` gets `text` as its reply, nothing behind it gets one, and the session ends. */
+  #breakAt(request: Request, text: string): void {
+    let dropped = request.next;
+    request.next = undefined;
+    this.#tail = request;
+    while (dropped !== undefined) {
+      const next: Request | undefined = dropped.next;
+      this.#drop(dropped);
+      dropped = next;
+    }
+    this.#cancelPending();
+    this.finish(`failure: ${text}`);
+  }
+
+  /** A request that is owed nothing any more: its backend pools it, if one has it. */
+  #drop(request: Request): void {
+    this.#length--;
+    this.#stats.countFail(request.commandId);
+    request.next = undefined;
+    if (request.state === ANSWERED) {
+      this.#keptBytes -= request.replyTo - request.replyFrom;
+      poolRequest(request);
+    } else {
+      request.owner = undefined;
+      if (request.state === GATHERING) this.#keptBytes -= request.replyTo;
+      request.reply = undefined;
+    }
+  }
+
+  // -- limits -----------------------------------------------------------------------------------
+
+  /** Much is waiting to be sent, or was. Returns whether the backend that answers is to be held. */
+  #notice(): boolean {
+    if (this.#isClosed) return false;
+    const waiting = this.#out.pendingBytes;
+    const bytes = waiting + this.#keptBytes;
+    this.#isReported = bytes > OUTPUT_NOTICE_BYTES;
+    this.port.budget.report(this, this.#isReported ? bytes : 0);
+    if (bytes > this.port.sessionOutputMax) this.closeFor("session_output_max");
+    return !this.#isClosed && waiting > OUTPUT_HOLD_BYTES && this.#heldMs < HOLD_MAX_MS;
+  }
+
+  hold(backend: Holdable): void {
+    if (this.#held.includes(backend)) return;
+    if (this.#held.length === 0) this.#heldSinceMs = this.#turn.nowMs;
+    this.#held.push(backend);
+    backend.hold();
+  }
+
+  #releaseHeld(): void {
+    if (this.#held.length === 0) return;
+    this.#heldMs += this.#turn.nowMs - this.#heldSinceMs;
+    for (const backend of this.#held) backend.release();
+    this.#held = [];
+  }
+
+  /** The socket took everything that waited. */
+  drained(): void {
+    this.#releaseHeld();
+    this.#heldMs = 0;
+    if (this.#isReported) this.#notice();
+    if (this.#waitsFor === OUTPUT) this.#turn.wake(this);
+  }
+
+  closeFor(limit: string): void {
+    this.destroy(`limit reached: ${limit}`);
+  }
+
+  /** Looks at the clock. Called about every 100 ms. */
+  tick(): void {
+    const { limits } = this.port;
+    const nowMs = this.#turn.nowMs;
+    const backlog = this.#wire.backlogBytes;
+    if (backlog === 0 || backlog < this.#sentBacklog) this.#sendMs = nowMs;
+    this.#sentBacklog = backlog;
+    if (this.#held.length > 0 && this.#heldMs + nowMs - this.#heldSinceMs >= HOLD_MAX_MS) {
+      this.#releaseHeld();
+    }
+    if (limits.session_send_timeout > 0 && nowMs - this.#sendMs > limits.session_send_timeout) {
+      this.destroy("limit reached: session_send_timeout");
+    } else if (this.#waitsFor !== NOTHING) {
+      this.#readMs = nowMs;
+      if (this.#waitsFor === OUTPUT) this.#turn.wake(this);
+    } else if (
+      limits.session_recv_timeout > 0 &&
+      nowMs - this.#readMs > limits.session_recv_timeout
+    ) {
+      this.finish("limit reached: session_recv_timeout");
+    }
+  }
+
+  // -- the end ----------------------------------------------------------------------------------
+
+  /** Ends at once. */
+  destroy(reason: string): void {
+    if (this.#isClosed) return;
+    this.closed(reason);
+    this.#wire.destroy();
+  }
+
+  /** The connection is gone: what was owed is dropped where it is. */
+  closed(reason: string): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#isEnding = true;
+    this.#cancelPending();
+    let request = this.#head;
+    this.#head = undefined;
+    this.#tail = undefined;
+    while (request !== undefined) {
+      const next: Request | undefined = request.next;
+      this.#drop(request);
+      request = next;
+    }
+    this.#giveKept();
+    this.#aside = [];
+    this.#releaseHeld();
+    this.port.budget.report(this, 0);
+    this.port.onSessionClosed(this, this.#reason === "" ? reason : this.#reason);
+  }
+
+  #cancelPending(): void {
+    this.#pending?.cancel();
+    this.#pending = undefined;
+  }
+}
