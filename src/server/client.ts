@@ -4,6 +4,8 @@
  * drops everything.
  */
 
+import type { ReplyWriter } from "../resp/encoder.ts";
+
 /** What a command can do to the connection itself. */
 export interface ClientPort {
   /** Sends what is queued, then closes. */
@@ -14,6 +16,10 @@ export interface ClientPort {
   pendingBytes(): number;
   /** The client has given the password: requests of any size are taken. */
   authenticated(): void;
+  /** Gives the reply the client waits for (`isWaiting`); what it sent meanwhile is executed next. */
+  answer(write: (out: ReplyWriter) => void): void;
+  /** The request that was held back (`isWaiting`) is executed again. */
+  executeAgain(): void;
 }
 
 export type ReplyMode = "on" | "off" | "skip-next" | "skip";
@@ -35,6 +41,15 @@ export class Client {
   replyMode: ReplyMode = "on";
   /** Full name of the last command, lower case: `client|list`. */
   lastCommand = "NULL";
+  /**
+   * Nothing of this client is executed: a reply of it comes later, or its request is held back until
+   * keys have been moved.
+   */
+  isWaiting = false;
+  /** Replays a log: no gate but the arity is asked. */
+  skipsGates = false;
+  /** It changed something that the journal has not made safe yet. */
+  hasUnsafeChanges = false;
   noEvict = false;
   noTouch = false;
   /** Set once a reply is the last one: what arrives afterwards is not executed. */

@@ -42,6 +42,9 @@ export class Databases {
   /** A snapshot runs: `hooks.beforeChange` wants to hear of entries whose mark is not `epoch`. */
   snapshotRuns = false;
 
+  /** Keys whose time is over stay, as if it were not. */
+  keepsExpired = false;
+
   hits = 0;
   misses = 0;
   expiredKeys = 0;

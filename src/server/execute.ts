@@ -45,6 +45,9 @@ const LONG_REQUEST_BYTES = 64 * 1024;
 /** When the slow log wants durations below this, every call is timed. */
 const TIME_ALL_BELOW_US = 1000;
 
+const MULTI = encodeRequest(["MULTI"]);
+const EXEC = encodeRequest(["EXEC"]);
+
 /** The Call of a server: one for all its requests. */
 export function createCall(server: ServerState): Call {
   return {
@@ -64,13 +67,15 @@ export function createCall(server: ServerState): Call {
   };
 }
 
-/** Runs the decoder's current request for `client`; exactly one reply goes to `out`. */
-export function execute(
-  call: Call,
-  client: Client,
-  request: RequestDecoder,
-  out: ReplyWriter,
-): void {
+/** A request as execute sees it, valid during the call: bytes, arguments, and where all of it lies. */
+export type Request = Pick<RequestDecoder, "buf" | "args" | "argc" | "start" | "end">;
+
+/**
+ * Runs one request for `client`; exactly one reply goes to `out`, at once or, when the client is
+ * waiting afterwards, through its port.
+ * @returns false when the request was held back: nothing happened, it is to be executed again later
+ */
+export function execute(call: Call, client: Client, request: Request, out: ReplyWriter): boolean {
   const { server } = call;
   const { buf, args, argc } = request;
   server.stats.commandsProcessed++;
@@ -80,13 +85,20 @@ export function execute(
   if (command === undefined || handler === undefined) {
     refuse(server, undefined, unknownCommand(buf, args, argc), out);
     endReply(client, out, mark);
-    return;
+    return true;
   }
   const refusal = gate(server, client, command, argc);
   if (refusal !== undefined) {
     refuse(server, command, refusal, out);
     endReply(client, out, mark);
-    return;
+    return true;
+  }
+  if (server.migrations.isBusy && (command.flags & WRITE) !== 0) {
+    if (server.migrations.holdsKeyOf(command, request)) {
+      server.stats.commandsProcessed--;
+      server.migrations.holdBack(client);
+      return false;
+    }
   }
   call.command = command;
   call.client = client;
@@ -102,7 +114,8 @@ export function execute(
   if (isTimed(server, command, request)) runTimed(call, handler, mark);
   else run(call, handler, mark);
   if (call.dirty > 0 && server.journal !== undefined) propagate(call, request);
-  if (client.replyMode !== "on") endReply(client, out, mark);
+  if (client.replyMode !== "on" && !client.isWaiting) endReply(client, out, mark);
+  return true;
 }
 
 /** Why the command may not run, or undefined. */
@@ -114,6 +127,7 @@ function gate(
 ): string | undefined {
   const { flags } = command;
   if (!arityFits(command, argc)) return wrongArity(command.name);
+  if (client.skipsGates) return undefined;
   if (!client.isAuthenticated && (flags & NO_AUTH) === 0) return NOT_AUTHENTICATED;
   if ((flags & (WRITE | DENYOOM)) !== 0) {
     if ((flags & DENYOOM) !== 0 && server.isFull()) {
@@ -152,7 +166,7 @@ function run(call: Call, handler: Handler, mark: number): void {
   }
 }
 
-function isTimed(server: ServerState, command: Command, request: RequestDecoder): boolean {
+function isTimed(server: ServerState, command: Command, request: Request): boolean {
   if (IS_QUICK[command.id] === 0) return true;
   if (server.stats.commandsProcessed % QUICK_SAMPLE === 0) return true;
   if (request.end - request.start > LONG_REQUEST_BYTES) return true;
@@ -182,21 +196,26 @@ function runTimed(call: Call, handler: Handler, mark: number): void {
   );
 }
 
-function propagate(call: Call, request: RequestDecoder): void {
+function propagate(call: Call, request: Request): void {
   const journal = call.server.journal!;
+  call.client.hasUnsafeChanges = true;
   const { propagateAs } = call;
   if (propagateAs === undefined) {
     journal.append(call.db.index, request.buf, request.start, request.end);
     return;
   }
+  // All or none of several, also for who replays a log that ends here.
+  const isTransaction = propagateAs.length > 1;
+  if (isTransaction) journal.append(call.db.index, MULTI, 0, MULTI.length);
   for (const words of propagateAs) {
     const bytes = encodeRequest(words);
     journal.append(call.db.index, bytes, 0, bytes.length);
   }
+  if (isTransaction) journal.append(call.db.index, EXEC, 0, EXEC.length);
 }
 
 /** CLIENT REPLY: drops the reply of a client that wants none. */
-function endReply(client: Client, out: ReplyWriter, mark: number): void {
+export function endReply(client: Client, out: ReplyWriter, mark: number): void {
   if (client.replyMode === "on") return;
   if (client.replyMode === "skip-next") {
     client.replyMode = "skip";

@@ -359,7 +359,8 @@ export class Keyspace {
   /** The key's time is over at the turn's clock. */
   isExpired(entry: number): boolean {
     if ((entryFlags(this.arena, entry) & ENTRY_NUMBER) === 0) return false;
-    return entryNumber(this.arena, entry) <= this.databases.nowMs;
+    const { nowMs, keepsExpired } = this.databases;
+    return entryNumber(this.arena, entry) <= nowMs && !keepsExpired;
   }
 
   /** Removes a key whose time is over, and tells what follows this server. */

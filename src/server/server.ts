@@ -10,6 +10,7 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { type Connection, type ConnectionOwner, UNKNOWN_ADDRESS } from "../net/connection.ts";
 import { bindPort, type Listener, listen } from "../net/listener.ts";
+import { openAppendOnly } from "./aof/open.ts";
 import type { ServerConfig } from "./config.ts";
 import { createCall } from "./execute.ts";
 import { ExpireCycle } from "./expire.ts";
@@ -39,15 +40,21 @@ export interface RunningServer {
 /**
  * @throws CodisError "unavailable" when the port is taken or the data cannot be read
  */
-export function startServer(
+export async function startServer(
   config: ServerConfig,
   log: Log,
   clock: Clock = systemClock,
-): RunningServer {
+): Promise<RunningServer> {
   const state = new ServerState(config, clock, log);
+  // The port first: a second server on it must not touch the files of the one that runs.
   const bound = bindPort(config.bind, config.port);
   state.port = bound.port;
-  return new Server(state, bound.share());
+  try {
+    if (config.appendonly) await openAppendOnly(state);
+    return new Server(state, bound.share());
+  } finally {
+    bound.close();
+  }
 }
 
 class Server implements RunningServer, SessionContext {
@@ -119,12 +126,14 @@ class Server implements RunningServer, SessionContext {
     this.turn.begin();
     const { state } = this;
     const isBusy = this.#workALittle();
+    state.journal?.tick();
     this.turn.commit();
     const now = state.clock.monotonic();
     if (now - this.#lastSecondMs >= SECOND_MS) {
       this.#lastSecondMs = now;
       state.stats.sample(now);
       this.#closeIdleClients();
+      state.migrations.tick();
     }
     state.stats.peakMemory = Math.max(state.stats.peakMemory, state.usedMemory);
     this.#timer = setTimeout(this.#tick, isBusy ? BUSY_TICK_MS : TICK_MS);
@@ -159,6 +168,7 @@ class Server implements RunningServer, SessionContext {
     this.#listener.stop();
     clearTimeout(this.#timer);
     for (const session of [...this.#sessions]) session.close();
+    this.state.migrations.close();
     await this.state.journal?.close();
     this.#resolveDone(0);
   }

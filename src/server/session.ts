@@ -9,10 +9,16 @@
  */
 
 import type { Connection, ConnectionOwner } from "../net/connection.ts";
-import { REQUEST_ERROR, REQUEST_INCOMPLETE, RequestDecoder } from "../resp/decoder.ts";
+import {
+  REQUEST_ERROR,
+  REQUEST_INCOMPLETE,
+  REQUEST_READY,
+  RequestDecoder,
+} from "../resp/decoder.ts";
+import type { ReplyWriter } from "../resp/encoder.ts";
 import type { Call } from "./call.ts";
 import { Client, type ClientPort } from "./client.ts";
-import { execute } from "./execute.ts";
+import { endReply, execute } from "./execute.ts";
 import type { ServerState } from "./state.ts";
 import type { Turn } from "./turn.ts";
 
@@ -40,6 +46,8 @@ export class Session implements ConnectionOwner, ClientPort {
   #isHeldBack = false;
   /** Waits for the next turn. */
   #isDeferred = false;
+  /** The decoder's request was held back, and is to be executed again. */
+  #hasHeldRequest = false;
   /** Backlog last added to the server's sum. */
   #countedBacklog = 0;
 
@@ -61,8 +69,7 @@ export class Session implements ConnectionOwner, ClientPort {
 
   close(): void {
     this.client.closeAfterReply();
-    this.#context.turn.commit();
-    this.#connection.close();
+    if (this.#isSafeToSend(this.#context.turn.commit())) this.#connection.close();
   }
 
   backlogBytes(): number {
@@ -77,6 +84,30 @@ export class Session implements ConnectionOwner, ClientPort {
     this.#decoder.setUnauthenticated(false);
   }
 
+  answer(write: (out: ReplyWriter) => void): void {
+    if (!this.#connection.isOpen) return;
+    this.#context.turn.begin();
+    const { client } = this;
+    const { out } = this.#connection;
+    const mark = out.length;
+    write(out);
+    endReply(client, out, mark);
+    client.hasUnsafeChanges = true;
+    client.isWaiting = false;
+    this.#goOnUnlessHeld();
+  }
+
+  executeAgain(): void {
+    if (!this.#connection.isOpen) return;
+    this.#context.turn.begin();
+    this.client.isWaiting = false;
+    this.#goOnUnlessHeld();
+  }
+
+  #goOnUnlessHeld(): void {
+    if (!this.#isHeldBack && !this.#isDeferred) this.#continue();
+  }
+
   // -- ConnectionOwner --------------------------------------------------------------------------
 
   onData(chunk: Buffer): void {
@@ -85,12 +116,12 @@ export class Session implements ConnectionOwner, ClientPort {
     server.stats.inputBytes += chunk.length;
     this.client.lastActiveMs = server.databases.nowMs;
     this.#decoder.feed(chunk);
-    if (!this.#isHeldBack && !this.#isDeferred) this.#process();
+    if (!this.#mustWait) this.#process();
   }
 
   onEnd(): void {
     this.#hasPeerEnded = true;
-    if (!this.#isHeldBack && !this.#isDeferred) this.close();
+    if (!this.#mustWait) this.close();
   }
 
   onDrain(): void {
@@ -116,7 +147,8 @@ export class Session implements ConnectionOwner, ClientPort {
   }
 
   /** The end of a turn: what was promised is safe, replies may leave. */
-  flush(): void {
+  flush(isSafe: boolean): void {
+    if (!this.#isSafeToSend(isSafe)) return;
     const { stats } = this.#context.server;
     const before = this.#connection.backlogBytes;
     this.#connection.flush();
@@ -124,9 +156,23 @@ export class Session implements ConnectionOwner, ClientPort {
     this.#countBacklog();
   }
 
+  /** Without a journal that keeps its changes, the client must not read that they were made. */
+  #isSafeToSend(isSafe: boolean): boolean {
+    const { client } = this;
+    if (isSafe) client.hasUnsafeChanges = false;
+    if (!client.hasUnsafeChanges) return true;
+    this.#connection.destroy(new Error("the append-only file cannot be written"));
+    return false;
+  }
+
+  /** Something else must happen before more of this client is executed. */
+  get #mustWait(): boolean {
+    return this.#isHeldBack || this.#isDeferred || this.client.isWaiting;
+  }
+
   #continue(): void {
-    this.#process();
-    if (!this.#isHeldBack && !this.#isDeferred) this.#connection.resume();
+    if (!this.client.isWaiting) this.#process();
+    if (!this.#mustWait) this.#connection.resume();
   }
 
   /** Executes what has arrived, until it is done or must wait. */
@@ -136,14 +182,18 @@ export class Session implements ConnectionOwner, ClientPort {
     const { out } = this.#connection;
     const { client } = this;
     while (!client.isClosing) {
-      const status = decoder.next();
+      const status = this.#hasHeldRequest ? REQUEST_READY : decoder.next();
       if (status === REQUEST_INCOMPLETE) break;
       if (status === REQUEST_ERROR) {
         out.error(`ERR Protocol error: ${decoder.error}`);
         client.closeAfterReply();
         break;
       }
-      execute(call, client, decoder, out);
+      this.#hasHeldRequest = !execute(call, client, decoder, out);
+      if (client.isWaiting) {
+        this.#connection.pause();
+        break;
+      }
       if (out.pendingBytes > FLUSH_BYTES && this.#mustHoldBack()) return;
       if (turn.isOver()) {
         this.#isDeferred = true;
@@ -152,13 +202,12 @@ export class Session implements ConnectionOwner, ClientPort {
         break;
       }
     }
-    if (client.isClosing || (this.#hasPeerEnded && !this.#isDeferred)) this.close();
+    if (client.isClosing || (this.#hasPeerEnded && !this.#mustWait)) this.close();
     else if (out.pendingBytes > 0) turn.flush(this);
   }
 
   #mustHoldBack(): boolean {
-    this.#context.turn.commit();
-    this.flush();
+    this.flush(this.#context.turn.commit());
     if (this.#connection.backlogBytes <= CLIENT_BACKLOG_BYTES_MAX) return false;
     this.#isHeldBack = true;
     this.#connection.pause();

@@ -9,6 +9,7 @@ import type { Log } from "../base/log.ts";
 import type { Client } from "./client.ts";
 import type { RuntimeConfig, ServerConfig } from "./config.ts";
 import { Databases } from "./databases.ts";
+import { Migrations } from "./migrate.ts";
 import { Slowlog } from "./slowlog.ts";
 import { ServerStats } from "./stats.ts";
 
@@ -18,8 +19,13 @@ export interface Journal {
   readonly refusal: string | undefined;
   /** `buf[from, to)` is a request (a RESP array of bulks) that changed database `dbIndex`. */
   append(dbIndex: number, buf: Buffer, from: number, to: number): void;
-  /** Ends a turn: on return, what was appended is as safe as it must be before replies leave. */
-  commit(): void;
+  /**
+   * Ends a turn: on return, what was appended is as safe as it must be before replies leave. False
+   * when it is not: then no reply that tells of a change may leave.
+   */
+  commit(): boolean;
+  /** Called about ten times a second. */
+  tick(): void;
   /** BGREWRITEAOF. @returns what to answer @throws ReplyError when it cannot begin */
   rewrite(): string;
   /** Everything appended is on disk and the files are closed when this resolves. */
@@ -43,6 +49,8 @@ export class ServerState {
   port: number;
   /** Set while changes are kept; execute.ts tells it. */
   journal: Journal | undefined = undefined;
+  /** Keys on their way to other servers. */
+  readonly migrations: Migrations;
   /** The data set is being read in: clients are told to wait. */
   isLoading = false;
   /** DEBUG SET-ACTIVE-EXPIRE. */
@@ -58,6 +66,7 @@ export class ServerState {
     this.startedMs = clock.now();
     this.databases = new Databases(config.databases, this.startedMs);
     this.stats = new ServerStats();
+    this.migrations = new Migrations(this);
   }
 
   /** Bytes that count against maxmemory: what keys take, and replies nobody has taken yet. */

@@ -16,8 +16,8 @@ const CLOCK_STRIDE = 256;
 
 /** What a turn asks of a session. */
 export interface TurnSession {
-  /** Sends the replies it has. */
-  flush(): void;
+  /** Sends the replies it has. `isSafe` is false when changes they may tell of could not be kept. */
+  flush(isSafe: boolean): void;
   /** Goes on with requests that have been waiting since an earlier turn. */
   goOn(): void;
 }
@@ -59,7 +59,7 @@ export class Turn {
   /** Replies of `session` are to leave, once the changes they tell of are safe. */
   flush(session: TurnSession): void {
     if (this.#server.journal === undefined) {
-      session.flush();
+      session.flush(true);
       return;
     }
     this.#toFlush.push(session);
@@ -72,9 +72,9 @@ export class Turn {
     this.#scheduleEnd();
   }
 
-  /** Makes all changes so far as safe as replies need them. */
-  commit(): void {
-    this.#server.journal?.commit();
+  /** Makes all changes so far as safe as replies need them. Returns whether that worked. */
+  commit(): boolean {
+    return this.#server.journal?.commit() ?? true;
   }
 
   #scheduleEnd(): void {
@@ -87,10 +87,10 @@ export class Turn {
     this.#isEndScheduled = false;
     this.#startedMs = Number.NaN;
     this.#isOver = false;
-    this.commit();
+    const isSafe = this.commit();
     const sessions = this.#toFlush;
     this.#toFlush = [];
-    for (const session of sessions) session.flush();
+    for (const session of sessions) session.flush(isSafe);
     if (this.#deferred.length > 0) setImmediate(this.#goOn);
   };
 

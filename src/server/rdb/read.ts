@@ -48,8 +48,8 @@ const NODE_PACKED = 2;
 
 /** First bytes of a type 3 score that are no length. */
 const SCORE_NAN = 253;
-const SCORE_INFINITY = 254;
-const SCORE_MINUS_INFINITY = 255;
+export const SCORE_INFINITY = 254;
+export const SCORE_MINUS_INFINITY = 255;
 
 export type ValueKind = "string" | "list" | "set" | "zset" | "hash";
 

@@ -18,8 +18,8 @@ export function demand(condition: boolean, what: string): asserts condition {
   if (!condition) throw new MalformedPayload(what);
 }
 
-/** Decimal text of any 64-bit integer fits. */
-const NUMBER_TEXT_BYTES = 24;
+/** Decimal text of any 64-bit integer fits; the text of a number is never longer. */
+export const NUMBER_TEXT_BYTES = 24;
 
 export class Slice {
   /** The string is `bytes[start, end)`, valid until the next read into this slice. */

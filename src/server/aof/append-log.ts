@@ -1,0 +1,230 @@
+/**
+ * The end of the append-only file that is written to: one increment, its buffer, and when its bytes
+ * reach the disk. Knows nothing of manifests and rewrites; aof.ts hands it the next increment.
+ *
+ *   append ──> buffer ──commit: write──> page cache ──fdatasync──> disk
+ *
+ *   always     commit writes and syncs; only then may the replies of the turn leave
+ *   everysec   commit writes (so the end of the process loses nothing that was answered); a sync
+ *              runs off the loop once a second. When one takes longer than 2 s, commit waits for the
+ *              disk itself, so a power loss takes at most that. Redis holds back the write instead,
+ *              which would lose answered changes when the process is killed.
+ *   no         commit writes; the system syncs when it likes
+ *
+ * When a write fails, nothing is thrown away: what is not written stays in the buffer, in order, and
+ * is tried again each second; `error` says why changes are to be refused meanwhile. After a failed
+ * sync the system may have dropped what was written, and a later sync that works proves nothing: then
+ * only a new file with all data in it (`needsRewrite`) is trusted again.
+ */
+
+import { assert } from "../../base/assert.ts";
+import { errorText } from "../../base/errors.ts";
+import { ReplyWriter } from "../../resp/encoder.ts";
+import type { LogFiles } from "./files.ts";
+
+export type FsyncPolicy = "always" | "everysec" | "no";
+
+const SYNC_INTERVAL_MS = 1000;
+const SYNC_OVERDUE_MS = 2000;
+const RETRY_INTERVAL_MS = 1000;
+
+/** Why the log cannot be kept at the moment. */
+export interface LogError {
+  readonly step: "write" | "fsync";
+  /** As the system says it: `No space left on device`. */
+  readonly text: string;
+}
+
+export class AppendLog {
+  policy: FsyncPolicy;
+  /** Set while what is appended cannot be kept. */
+  error: LogError | undefined;
+  /** A sync failed: bytes written before may be lost, whatever later syncs say. */
+  needsRewrite = false;
+  /** Bytes of the current increment: written, and waiting in the buffer. */
+  bytes = 0;
+  /** How often commit had to wait for a sync that took too long. */
+  delayedSyncs = 0;
+
+  readonly #files: LogFiles;
+  #fd: number;
+  /** What is not written yet. */
+  readonly #pending = new ReplyWriter();
+  /** Database of the last record; -1 when the file has none yet. */
+  #dbIndex = -1;
+  /** Bytes were written since the last sync began. */
+  #dirty = false;
+  #syncing = false;
+  #settled: Promise<void> = Promise.resolve();
+  #syncStartedMs = 0;
+  #retryAtMs = 0;
+  #failedSinceSwitch = false;
+
+  /**
+   * @param fd the increment, open for appending
+   * @param bytes its size
+   */
+  constructor(files: LogFiles, fd: number, bytes: number, policy: FsyncPolicy) {
+    this.#files = files;
+    this.#fd = fd;
+    this.bytes = bytes;
+    this.policy = policy;
+  }
+
+  /** Bytes that wait to be written. */
+  get pendingBytes(): number {
+    return this.#pending.pendingBytes;
+  }
+
+  get isSyncing(): boolean {
+    return this.#syncing;
+  }
+
+  /** Adds the request `src[from, to)`, a RESP array, which changed database `dbIndex`. */
+  append(dbIndex: number, src: Buffer, from: number, to: number): void {
+    const pending = this.#pending;
+    const before = pending.pendingBytes;
+    if (dbIndex !== this.#dbIndex) {
+      this.#dbIndex = dbIndex;
+      pending.array(2);
+      pending.bulkText("SELECT");
+      pending.bulkInteger(dbIndex);
+    }
+    pending.append(src, from, to);
+    this.bytes += pending.pendingBytes - before;
+  }
+
+  /**
+   * Ends a turn.
+   * @returns whether what was appended is as safe as the policy promises before replies leave; false
+   * only under "always"
+   */
+  commit(nowMs: number): boolean {
+    if (this.pendingBytes > 0 && (this.error === undefined || nowMs >= this.#retryAtMs)) {
+      this.#write(nowMs);
+    }
+    if (this.policy === "always") {
+      if (this.pendingBytes > 0 || this.needsRewrite) return false;
+      if (this.#dirty) this.#sync(nowMs);
+      return this.error === undefined;
+    }
+    const overdue = this.#syncing && nowMs - this.#syncStartedMs >= SYNC_OVERDUE_MS;
+    if (overdue && this.#dirty && this.policy === "everysec") {
+      this.delayedSyncs++;
+      this.#sync(nowMs);
+    }
+    return true;
+  }
+
+  /** Called about ten times a second: the sync of each second, and writes that failed before. */
+  tick(nowMs: number): void {
+    if (this.error?.step === "write" && nowMs >= this.#retryAtMs) {
+      this.#write(nowMs);
+      if (this.policy === "always" && this.pendingBytes === 0 && this.#dirty) this.#sync(nowMs);
+    }
+    if (this.policy !== "everysec" || !this.#dirty || this.#syncing) return;
+    if (nowMs - this.#syncStartedMs >= SYNC_INTERVAL_MS) void this.syncLater(nowMs);
+  }
+
+  #write(nowMs: number): void {
+    try {
+      this.#writeAll();
+    } catch (error) {
+      // What was written of a record stays in the file: the rest follows it when writing works.
+      this.error = { step: "write", text: errorText(error) };
+      this.#retryAtMs = nowMs + RETRY_INTERVAL_MS;
+      return;
+    }
+    if (this.error?.step === "write") this.error = undefined;
+  }
+
+  #writeAll(): void {
+    const pending = this.#pending;
+    while (pending.pendingBytes > 0) {
+      const count = this.#files.write(this.#fd, pending.buf, pending.head, pending.length);
+      this.#dirty = true;
+      pending.consume(count);
+    }
+  }
+
+  #sync(nowMs: number): void {
+    this.#dirty = false;
+    this.#syncStartedMs = nowMs;
+    try {
+      this.#files.sync(this.#fd);
+    } catch (error) {
+      this.#syncFailed(error);
+    }
+  }
+
+  #syncFailed(error: unknown): void {
+    this.needsRewrite = true;
+    this.#failedSinceSwitch = true;
+    this.error = { step: "fsync", text: errorText(error) };
+  }
+
+  /** Syncs off the loop; fulfilled when no sync runs any more, also when it failed. */
+  syncLater(nowMs: number): Promise<void> {
+    if (!this.#syncing) {
+      this.#dirty = false;
+      this.#syncing = true;
+      this.#syncStartedMs = nowMs;
+      this.#settled = this.#files.syncLater(this.#fd).then(
+        () => {
+          this.#syncing = false;
+        },
+        (error: unknown) => {
+          this.#syncing = false;
+          this.#syncFailed(error);
+        },
+      );
+    }
+    return this.#settled;
+  }
+
+  /** Resolves when no sync runs off the loop. */
+  settled(): Promise<void> {
+    return this.#settled;
+  }
+
+  /**
+   * Goes on in another file. Everything appended so far is written and synced first, so that no
+   * record of the new file can outlive one before it.
+   * @param open makes the new increment and says so in the manifest; its descriptor
+   * @throws what writing, syncing or `open` throws; the log then stays where it is
+   */
+  switchTo(open: () => number): void {
+    assert(!this.#syncing, "no sync runs on the file that is left");
+    this.#writeAll();
+    if (this.#dirty && !this.needsRewrite) this.#files.sync(this.#fd);
+    const fd = open();
+    this.#files.close(this.#fd);
+    this.#fd = fd;
+    this.#dirty = false;
+    this.#dbIndex = -1;
+    this.#failedSinceSwitch = false;
+    this.bytes = 0;
+    if (this.error?.step === "write") this.error = undefined;
+  }
+
+  /**
+   * A new base holds everything before this increment: what a failed sync lost there no longer
+   * matters.
+   */
+  trustAgain(): void {
+    if (this.#failedSinceSwitch) return;
+    this.needsRewrite = false;
+    if (this.error?.step === "fsync") this.error = undefined;
+  }
+
+  /** Writes and syncs what is left, and closes the file. @throws what that throws */
+  close(): void {
+    assert(!this.#syncing, "no sync runs on the file that is closed");
+    try {
+      this.#writeAll();
+      this.#files.sync(this.#fd);
+    } finally {
+      this.#files.close(this.#fd);
+    }
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * The append-only directory as its users see it: files by name, descriptors, and when bytes are on
+ * the disk. The only place of the log that knows node:fs, so that tests can put a disk in its place
+ * that fills up, fails, or forgets what was not synced.
+ */
+
+import {
+  closeSync,
+  existsSync,
+  fdatasync,
+  fdatasyncSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { syncFolder } from "../../base/files.ts";
+
+/** Every method but `syncLater` blocks; all throw what node:fs throws (`code` is the errno's name). */
+export interface LogFiles {
+  /** For messages. */
+  readonly directory: string;
+  /** Names in the directory; empty when there is none yet. */
+  list(): string[];
+  exists(name: string): boolean;
+  /** Creates the directory. */
+  prepare(): void;
+  /** The whole file as text; undefined when there is none. */
+  readText(name: string): string | undefined;
+  /** "r" to read, "a" to append (created when missing), "w" to write from scratch. */
+  open(name: string, mode: "r" | "r+" | "a" | "w"): number;
+  size(fd: number): number;
+  /** @returns bytes read into `into[at ..]`, 0 at the end */
+  read(fd: number, into: Buffer, at: number, length: number, position: number): number;
+  /** @returns bytes written, which may be fewer than asked for */
+  write(fd: number, bytes: Buffer, from: number, to: number): number;
+  truncate(fd: number, size: number): void;
+  /** Returns when what was written is on the disk. */
+  sync(fd: number): void;
+  /** The same off the loop. Rejects as `sync` throws. */
+  syncLater(fd: number): Promise<void>;
+  close(fd: number): void;
+  rename(from: string, to: string): void;
+  remove(name: string): void;
+  /** The same off the loop: a large file may take a while. */
+  removeLater(name: string): Promise<void>;
+  /** Returns when names made, changed and removed are on the disk. */
+  syncDirectory(): void;
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === "ENOENT";
+}
+
+export function diskFiles(directory: string): LogFiles {
+  const path = (name: string): string => join(directory, name);
+  return {
+    directory,
+    list() {
+      try {
+        return readdirSync(directory);
+      } catch (error) {
+        if (isMissing(error)) return [];
+        throw error;
+      }
+    },
+    exists: (name) => existsSync(path(name)),
+    prepare() {
+      mkdirSync(directory, { recursive: true, mode: 0o755 });
+      syncFolder(dirname(directory));
+    },
+    readText(name) {
+      try {
+        return readFileSync(path(name), "latin1");
+      } catch (error) {
+        if (isMissing(error)) return undefined;
+        throw error;
+      }
+    },
+    open: (name, mode) => openSync(path(name), mode, 0o644),
+    size: (fd) => fstatSync(fd).size,
+    read: readSync,
+    write: (fd, bytes, from, to) => writeSync(fd, bytes, from, to - from),
+    truncate: ftruncateSync,
+    sync: fdatasyncSync,
+    syncLater: (fd) =>
+      new Promise((resolve, reject) => {
+        fdatasync(fd, (error) => (error === null ? resolve() : reject(error)));
+      }),
+    close: closeSync,
+    rename: (from, to) => renameSync(path(from), path(to)),
+    remove: (name) => rmSync(path(name), { force: true }),
+    removeLater: (name) => rm(path(name), { force: true }),
+    syncDirectory: () => syncFolder(directory),
+  };
+}
+
+/** Puts a file in place as a whole: at every instant the old text or the new one is on the disk. */
+export function replaceFile(files: LogFiles, name: string, text: string): void {
+  const temporary = `temp-${name}`;
+  const bytes = Buffer.from(text, "latin1");
+  const fd = files.open(temporary, "w");
+  try {
+    for (let at = 0; at < bytes.length; ) at += files.write(fd, bytes, at, bytes.length);
+    files.sync(fd);
+  } finally {
+    files.close(fd);
+  }
+  files.rename(temporary, name);
+  files.syncDirectory();
+}

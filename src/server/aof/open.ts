@@ -1,0 +1,96 @@
+/**
+ * What a server does at its start: reads in what was kept, then goes on keeping. Without
+ * `appendonly` nothing is read and nothing is kept, as in Redis.
+ */
+
+import { join } from "node:path";
+import { EMPTY_BYTES } from "../../base/bytes.ts";
+import { CodisError } from "../../base/errors.ts";
+import { ReplyWriter } from "../../resp/encoder.ts";
+import { Client, type ClientPort } from "../client.ts";
+import { createCall, execute } from "../execute.ts";
+import type { ServerState } from "../state.ts";
+import { AppendOnly } from "./aof.ts";
+import { diskFiles, type LogFiles } from "./files.ts";
+import { loadAppendOnly, type Replay } from "./load.ts";
+
+const MINUS = 0x2d;
+const EMPTY_ARGS: Int32Array = new Int32Array(0);
+
+/** The replayed log has no connection. */
+const NO_PORT: ClientPort = {
+  close() {},
+  backlogBytes: () => 0,
+  pendingBytes: () => 0,
+  authenticated() {},
+  answer() {},
+  executeAgain() {},
+};
+
+/**
+ * Loads the append-only directory of the configuration into `state` and begins to write to it: sets
+ * `state.journal`.
+ * @throws CodisError "unavailable" when the files are damaged or cannot be opened
+ */
+export async function openAppendOnly(
+  state: ServerState,
+  files: LogFiles = diskFiles(join(state.config.dir, state.config.appenddirname)),
+): Promise<AppendOnly> {
+  const { config, databases, log, clock } = state;
+  const startedMs = clock.monotonic();
+  state.isLoading = true;
+  // A key whose time is over lives on until all is read: what comes later in the log may need it.
+  databases.keepsExpired = true;
+  try {
+    const loaded = await loadAppendOnly(files, config.appendfilename, replayInto(state), {
+      cutsTail: config["aof-load-truncated"],
+      say: (message) => log.warn(message),
+    });
+    const seconds = ((clock.monotonic() - startedMs) / 1000).toFixed(3);
+    log.info("AOF loaded", { records: loaded.records, bytes: loaded.totalBytes, seconds });
+    return openFiles(state, files, loaded);
+  } finally {
+    databases.keepsExpired = false;
+    state.isLoading = false;
+  }
+}
+
+function openFiles(
+  state: ServerState,
+  files: LogFiles,
+  loaded: ConstructorParameters<typeof AppendOnly>[2],
+): AppendOnly {
+  try {
+    const journal = new AppendOnly(state, files, loaded);
+    state.journal = journal;
+    return journal;
+  } catch (error) {
+    throw new CodisError("unavailable", `Cannot write to ${files.directory}`, error);
+  }
+}
+
+/** Executes records as a client that no gate stops. */
+function replayInto(state: ServerState): Replay {
+  const call = createCall(state);
+  const addresses = { address: "", localAddress: "" };
+  const client = new Client(0, NO_PORT, addresses, true, state.startedMs);
+  client.skipsGates = true;
+  const out = new ReplyWriter();
+  const request = { buf: EMPTY_BYTES, args: EMPTY_ARGS, argc: 0, start: 0, end: 0 };
+  return {
+    nextFile() {
+      client.dbIndex = 0;
+    },
+    apply(buf, args, argc) {
+      request.buf = buf;
+      request.args = args;
+      request.argc = argc;
+      state.databases.nowMs = state.clock.now();
+      execute(call, client, request, out);
+      const isError = out.buf[out.head] === MINUS;
+      const text = isError ? out.buf.toString("latin1", out.head + 1, out.length - 2) : undefined;
+      out.clear();
+      return text;
+    },
+  };
+}

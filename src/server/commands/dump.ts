@@ -1,0 +1,135 @@
+/**
+ * DUMP and RESTORE. Payloads are written in the form every server reads, and read in every form up
+ * to Redis 8 (rdb/). Source of texts and options: Redis 7.0 src/cluster.c `restoreCommand`.
+ */
+
+import { ReplyWriter } from "../../resp/encoder.ts";
+import { ENTRY_KEY_BYTES_MAX } from "../arena/entry.ts";
+import {
+  argBytes,
+  argEnd,
+  argInteger,
+  argIs,
+  argLength,
+  argStart,
+  type Call,
+  failSyntax,
+  type Handler,
+  lookupRead,
+  lookupWrite,
+  type PropagatedCommand,
+} from "../call.ts";
+import { buildValue, discardValue, storeValue } from "../rdb/build.ts";
+import { writePayload } from "../rdb/write.ts";
+import { KEY_TOO_LONG, ReplyError } from "../replies.ts";
+
+const BUSY_KEY = "BUSYKEY Target key name already exists.";
+const BAD_FOOTER = "ERR DUMP payload version or checksum are wrong";
+const BAD_BODY = "ERR Bad data format";
+const NEGATIVE_TTL = "ERR Invalid TTL value, must be >= 0";
+const NEGATIVE_IDLE = "ERR Invalid IDLETIME value, must be >= 0";
+const BAD_FREQUENCY = "ERR Invalid FREQ value, must be >= 0 and <= 255";
+const FREQUENCY_MAX = 255;
+
+/** The payload of a key before it becomes a reply. */
+const payload = new ReplyWriter();
+
+function dump(call: Call): void {
+  const entry = lookupRead(call, 1);
+  if (entry === 0) {
+    call.out.nil();
+    return;
+  }
+  payload.clear();
+  writePayload(call.arena, entry, payload);
+  call.out.bulk(payload.buf, 0, payload.length);
+  payload.clear();
+}
+
+interface RestoreOptions {
+  replace: boolean;
+  isAbsolute: boolean;
+}
+
+/** IDLETIME and FREQ are checked and forgotten: nothing here evicts. */
+function readOptions(call: Call): RestoreOptions {
+  const options: RestoreOptions = { replace: false, isAbsolute: false };
+  let hasIdle = false;
+  let hasFrequency = false;
+  for (let i = 4; i < call.argc; i++) {
+    const hasValue = i + 1 < call.argc;
+    if (argIs(call, i, "replace")) {
+      options.replace = true;
+    } else if (argIs(call, i, "absttl")) {
+      options.isAbsolute = true;
+    } else if (argIs(call, i, "idletime") && hasValue && !hasFrequency) {
+      hasIdle = true;
+      if (argInteger(call, ++i) < 0) throw new ReplyError(NEGATIVE_IDLE);
+    } else if (argIs(call, i, "freq") && hasValue && !hasIdle) {
+      hasFrequency = true;
+      const frequency = argInteger(call, ++i);
+      if (frequency < 0 || frequency > FREQUENCY_MAX) throw new ReplyError(BAD_FREQUENCY);
+    } else {
+      failSyntax();
+    }
+  }
+  return options;
+}
+
+function restore(call: Call): void {
+  const { replace, isAbsolute } = readOptions(call);
+  const old = lookupWrite(call, 1);
+  if (old !== 0 && !replace) throw new ReplyError(BUSY_KEY);
+  const ttl = argInteger(call, 2);
+  if (ttl < 0) throw new ReplyError(NEGATIVE_TTL);
+  assertKeyLength(call, 1);
+  const { databases } = call.server;
+  const value = buildValue(databases, call.buf, argStart(call, 3), argEnd(call, 3));
+  if (value === "footer") throw new ReplyError(BAD_FOOTER);
+  if (value === "body") throw new ReplyError(BAD_BODY);
+  const atMs = expiryAt(ttl, isAbsolute ? 0 : call.nowMs);
+  // While a log is read in, all keys live: what came later in it may still need this one.
+  if (atMs <= call.nowMs && !call.server.isLoading) {
+    discardValue(databases, value);
+    removeExpired(call, old);
+  } else {
+    storeValue(call.db, call.buf, argStart(call, 1), argEnd(call, 1), value, atMs);
+    call.dirty++;
+    call.propagateAs = [restoreWords(call, 1, 3, atMs)];
+  }
+  call.out.ok();
+}
+
+/** The value's time is over already: all that is left to do is to remove what it replaces. */
+function removeExpired(call: Call, old: number): void {
+  if (old === 0) return;
+  call.db.remove(old);
+  call.dirty++;
+  call.propagateAs = [["DEL", argBytes(call, 1)]];
+}
+
+/** @throws ReplyError when the key in argument `i` is longer than a key may be */
+export function assertKeyLength(call: Call, i: number): void {
+  if (argLength(call, i) > ENTRY_KEY_BYTES_MAX) throw new ReplyError(KEY_TOO_LONG);
+}
+
+/** @param ttl ms, 0 for none @returns unix ms; NaN for none */
+export function expiryAt(ttl: number, startMs: number): number {
+  return ttl === 0 ? Number.NaN : Math.min(startMs + ttl, Number.MAX_SAFE_INTEGER);
+}
+
+/** RESTORE with an absolute time, so that a replay does not start the time anew. */
+export function restoreWords(
+  call: Call,
+  key: number,
+  body: number,
+  atMs: number,
+): PropagatedCommand {
+  const at = Number.isNaN(atMs) ? 0 : atMs;
+  return ["RESTORE", argBytes(call, key), at, argBytes(call, body), "ABSTTL", "REPLACE"];
+}
+
+export const DUMP_HANDLERS = {
+  DUMP: dump,
+  RESTORE: restore,
+} as const satisfies Record<string, Handler>;

@@ -1,0 +1,262 @@
+/**
+ * The connection over which keys leave for one target (`host:port` as the caller wrote it). Requests
+ * of several moves are pipelined; replies are single lines, in order.
+ *
+ *   dial ──> open: AUTH, CLIENT KILL of our failed link, SELECT, SLOTSRESTORE ... ──> idle ──> close
+ *     └────────┴── failure: every move that waits hears why, no key is removed here
+ *
+ * A link that fails with requests unanswered may have left them in the target's socket, to be executed
+ * after newer ones. So the next link first has the target close that connection: what the target has
+ * not executed by then it never will.
+ *
+ * Source: spec/server.md 5 (messages, time limits, texts).
+ */
+
+import { CodisError } from "../base/errors.ts";
+import { Fifo } from "../base/fifo.ts";
+import type { Connection, ConnectionOwner } from "../net/connection.ts";
+import { dial } from "../net/dial.ts";
+import type { ReplyWriter } from "../resp/encoder.ts";
+
+export const CONNECT_FAILED = "IOERR error or timeout connecting to the client";
+export const WRITE_FAILED = "IOERR error or timeout writing to target";
+export const READ_FAILED = "IOERR error or timeout reading from target";
+
+/** No reply line of ours is longer; a peer that sends more is no server. */
+const LINE_BYTES_MAX = 64 * 1024;
+
+const LF = 0x0a;
+const PLUS = 0x2b;
+const MINUS = 0x2d;
+const COLON = 0x3a;
+
+/** What a reply answers. */
+export type Step = "auth" | "kill" | "select" | "restore";
+
+/** Whom the link tells. `Move` is whatever the owner puts in. */
+export interface LinkOwner<Move> {
+  opened(link: MigrationLink<Move>): void;
+  /** The move's SLOTSRESTORE is answered, and not by an error. */
+  restored(move: Move): void;
+  /** The link is of no use any more. `failed` follows for every move that was given to it. */
+  closed(link: MigrationLink<Move>): void;
+  /** @param text of the error to answer, without `-` */
+  failed(move: Move, text: string): void;
+}
+
+export interface Sending {
+  readonly dbIndex: number;
+  /** Of this server, "" for none; the target's must be the same. */
+  readonly password: string;
+  readonly timeoutMs: number;
+  /** Holds the SLOTSRESTORE request. */
+  readonly request: ReplyWriter;
+}
+
+interface Expected<Move> {
+  readonly step: Step;
+  readonly move: Move;
+  readonly timeoutMs: number;
+}
+
+export class MigrationLink<Move> implements ConnectionOwner {
+  readonly address: string;
+  isOpen = false;
+  /** Moves that wait for the link to open. */
+  readonly waiting: Move[] = [];
+  /** By the owner's clock; for closing idle links. */
+  lastUsedMs = 0;
+
+  readonly #owner: LinkOwner<Move>;
+  readonly #expected = new Fifo<Expected<Move>>();
+  /** Local addresses of links that failed with requests unanswered. */
+  readonly #toKill: string[];
+  #connection: Connection | undefined;
+  #isClosed = false;
+  #hasIntroduced = false;
+  #dbIndex = -1;
+  #line: Buffer[] = [];
+  #lineBytes = 0;
+  #timer: Timer | undefined;
+  #backlog = 0;
+
+  /** @param toKill shared by all links to this target; addresses leave it once they are dealt with */
+  constructor(owner: LinkOwner<Move>, address: string, toKill: string[]) {
+    this.#owner = owner;
+    this.address = address;
+    this.#toKill = toKill;
+  }
+
+  get isIdle(): boolean {
+    return this.#expected.length === 0 && this.waiting.length === 0;
+  }
+
+  /** Starts to connect; ends in `opened` or `failed` of the owner. */
+  connect(host: string, port: number, timeoutMs: number): void {
+    dial(host, port, { timeoutMs }, (connection) => {
+      this.#connection = connection;
+      return this;
+    }).then(
+      () => {
+        if (this.#isClosed) return;
+        this.isOpen = true;
+        this.#owner.opened(this);
+      },
+      (error: unknown) => this.#fail(connectFailure(error)),
+    );
+  }
+
+  /** Sends a move's keys. The link is open. */
+  send(move: Move, sending: Sending): void {
+    const { dbIndex, password, timeoutMs, request } = sending;
+    const { out } = this.#connection!;
+    const wasIdle = this.#expected.length === 0;
+    if (!this.#hasIntroduced) {
+      this.#hasIntroduced = true;
+      if (password !== "") this.#request(out, ["AUTH", password], "auth", move, timeoutMs);
+      for (const address of this.#toKill) {
+        this.#request(out, ["CLIENT", "KILL", address], "kill", move, timeoutMs);
+      }
+    }
+    if (dbIndex !== this.#dbIndex) {
+      this.#dbIndex = dbIndex;
+      this.#request(out, ["SELECT", String(dbIndex)], "select", move, timeoutMs);
+    }
+    out.append(request.buf, request.head, request.length);
+    this.#expected.push({ step: "restore", move, timeoutMs });
+    this.#connection!.markDirty();
+    if (wasIdle) this.#armTimer();
+  }
+
+  #request(
+    out: ReplyWriter,
+    words: readonly string[],
+    step: Step,
+    move: Move,
+    timeoutMs: number,
+  ): void {
+    out.array(words.length);
+    for (const word of words) out.bulkText(word);
+    this.#expected.push({ step, move, timeoutMs });
+  }
+
+  /** Closes a link nobody waits for. */
+  close(): void {
+    this.#isClosed = true;
+    this.isOpen = false;
+    clearTimeout(this.#timer);
+    this.#connection?.close();
+  }
+
+  /** Ends now; moves that were given to it fail. */
+  destroy(): void {
+    this.#fail(READ_FAILED);
+  }
+
+  // -- ConnectionOwner --------------------------------------------------------------------------
+
+  onData(chunk: Buffer): void {
+    let from = 0;
+    for (let end = chunk.indexOf(LF); end >= 0; end = chunk.indexOf(LF, from)) {
+      const first = this.#line[0]?.[0] ?? chunk[from]!;
+      const line = Buffer.concat([...this.#line, chunk.subarray(from, end)]).toString("latin1");
+      this.#line = [];
+      this.#lineBytes = 0;
+      from = end + 1;
+      this.#replied(first, line.trimEnd());
+      if (this.#isClosed) return;
+    }
+    if (from === chunk.length) return;
+    this.#line.push(chunk.subarray(from));
+    this.#lineBytes += chunk.length - from;
+    if (this.#lineBytes > LINE_BYTES_MAX) this.#fail(READ_FAILED);
+  }
+
+  onEnd(): void {
+    this.#fail(READ_FAILED);
+  }
+
+  onClose(): void {
+    this.#fail(READ_FAILED);
+  }
+
+  // ---------------------------------------------------------------------------------------------
+
+  #replied(firstByte: number, line: string): void {
+    const expected = this.#expected.shift();
+    const isLine = firstByte === PLUS || firstByte === MINUS || firstByte === COLON;
+    if (expected === undefined || !isLine) {
+      if (expected !== undefined) this.#expected.push(expected);
+      this.#fail(READ_FAILED);
+      return;
+    }
+    const { step, move } = expected;
+    const isStatus = firstByte === PLUS;
+    if (step === "kill") {
+      this.#killed(line);
+    } else if (step === "restore" ? firstByte === MINUS : !isStatus) {
+      const what = step === "restore" ? "migration" : step;
+      this.#end(move, `ERR error on slotsrestore, ${what} failed`);
+      return;
+    }
+    this.#armTimer();
+    if (step === "restore") this.#owner.restored(move);
+  }
+
+  /** Any answer will do: the connection is closed, or it was gone already. */
+  #killed(line: string): void {
+    if (line.startsWith("-NOAUTH")) return;
+    this.#toKill.shift();
+  }
+
+  #armTimer(): void {
+    clearTimeout(this.#timer);
+    const head = this.#expected.peek();
+    if (head === undefined) return;
+    this.#backlog = this.#connection!.backlogBytes;
+    this.#timer = setTimeout(() => this.#timedOut(), head.timeoutMs);
+  }
+
+  #timedOut(): void {
+    const backlog = this.#connection!.backlogBytes;
+    if (backlog > 0 && backlog < this.#backlog) this.#armTimer();
+    else this.#fail(backlog > 0 ? WRITE_FAILED : READ_FAILED);
+  }
+
+  #fail(text: string): void {
+    this.#end(undefined, text);
+  }
+
+  /** @param culprit the move whose request failed; undefined: the one that waited longest */
+  #end(culprit: Move | undefined, text: string): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.isOpen = false;
+    clearTimeout(this.#timer);
+    const moves = new Set<Move>(culprit === undefined ? [] : [culprit]);
+    const isUnanswered = this.#expected.length > 0;
+    for (let next = this.#expected.shift(); next !== undefined; next = this.#expected.shift()) {
+      moves.add(next.move);
+    }
+    if (isUnanswered) this.#toKill.push(this.#connection!.localAddress);
+    this.#connection?.destroy();
+    this.#owner.closed(this);
+    let answer = text;
+    for (const move of moves) {
+      this.#owner.failed(move, answer);
+      answer = READ_FAILED;
+    }
+    for (const move of this.waiting.splice(0)) this.#owner.failed(move, text);
+  }
+}
+
+/** How the original words the ways in which connecting fails. */
+function connectFailure(error: unknown): string {
+  if (!(error instanceof CodisError)) return WRITE_FAILED;
+  if (error.code === "timeout") return CONNECT_FAILED;
+  const reason = error.cause instanceof Error ? error.cause.message : "";
+  // A refused connection shows when it is written to, there.
+  return reason.startsWith("getaddrinfo")
+    ? `ERR Can't connect to target node: ${reason}`
+    : WRITE_FAILED;
+}

@@ -1,0 +1,363 @@
+/**
+ * Moves keys to another server, one key or one tag group at a time: the synchronous SLOTSMGRT* calls.
+ *
+ *   call ──> link open? ──> choose keys ──> locked? ──> lock, send ──> answered ──> remove, log DEL,
+ *              wait for it                   wait for it                            reply, unlock
+ *                                                         └──> failed ──> keep all, reply why, unlock
+ *
+ * The original stands still during a move. Here only the caller waits, and clients whose command
+ * would change a key that is on its way: such a command is held back until the move has ended, so no
+ * write is lost between the copy and the removal. Reading goes on; a read sees the value until the
+ * caller is told that it has gone. The lock is on the CRC32 of the hash tag (or key), which all keys
+ * of a group share, in all databases at once.
+ *
+ * Source: spec/server.md 5; replies and texts to the letter.
+ */
+
+import type { Command } from "../commands/lookup.ts";
+import { findKeys } from "../commands/lookup.ts";
+import { encodeRequest, ReplyWriter } from "../resp/encoder.ts";
+import { crc32, hashTag, tagEnd, tagStart } from "../slots/hash.ts";
+import { entryKeyLength, entryKeyOffset, entryMemory } from "./arena/entry.ts";
+import type { Client } from "./client.ts";
+import type { Keyspace } from "./keyspace.ts";
+import { type LinkOwner, MigrationLink, WRITE_FAILED } from "./migrate-link.ts";
+import { writePayload } from "./rdb/write.ts";
+import type { ServerState } from "./state.ts";
+
+/** A link nobody used for this long is closed. */
+const LINK_IDLE_MS = 15_000;
+/** A timeout of 0 stands for this. */
+const TIMEOUT_MS_DEFAULT = 100;
+/** Keys of a slot tried at random until one is found that is not on its way already. */
+const PICK_TRIES_MAX = 16;
+/** A group whose payloads are larger in all is not moved. */
+const GROUP_BYTES_MAX = 1024 * 1024 * 1024;
+
+const GROUP_TOO_LARGE = `ERR keys of one hash tag must be smaller than ${GROUP_BYTES_MAX} bytes together`;
+
+/** What one call is to move. */
+export type Subject =
+  | { readonly kind: "key"; readonly key: Buffer; readonly withTag: boolean }
+  | { readonly kind: "slot"; readonly slot: number; readonly withTag: boolean };
+
+export interface Target {
+  readonly host: string;
+  /** As the caller wrote it; what is no port cannot be connected to. */
+  readonly port: string;
+  /** For connecting, and for each reply. */
+  readonly timeoutMs: number;
+}
+
+/** One call on its way. */
+interface Move {
+  readonly client: Client;
+  readonly db: Keyspace;
+  readonly target: Target;
+  readonly subject: Subject;
+  link: MigrationLink<Move> | undefined;
+  /** Keys sent, in their order. */
+  keys: Buffer[];
+  /** What is locked for it, or NaN. */
+  lock: number;
+  /** Where to answer while the call's handler runs. */
+  out: ReplyWriter | undefined;
+}
+
+/** What a request is to `findKeys`. */
+interface RequestView {
+  readonly buf: Buffer;
+  readonly args: Int32Array;
+  readonly argc: number;
+}
+
+export class Migrations implements LinkOwner<Move> {
+  /** Keys are on their way: `holdsKeyOf` must be asked before a command writes. */
+  isBusy = false;
+
+  readonly #state: ServerState;
+  readonly #random: () => number;
+  readonly #links = new Map<string, MigrationLink<Move>>();
+  readonly #toKill = new Map<string, string[]>();
+  /** CRC32 of the tags on their way. */
+  readonly #locks = new Set<number>();
+  #waitingForLock: Move[] = [];
+  #heldBack: Client[] = [];
+  #keyPositions = new Int32Array(64);
+  readonly #request = new ReplyWriter();
+  readonly #payload = new ReplyWriter();
+
+  constructor(state: ServerState, random: () => number = Math.random) {
+    this.#state = state;
+    this.#random = random;
+  }
+
+  /**
+   * Begins a move for `client`, whose reply goes to `out` if it can be given at once. Else the client
+   * waits (`isWaiting`) until it is answered through its port.
+   */
+  begin(client: Client, db: Keyspace, target: Target, subject: Subject, out: ReplyWriter): void {
+    const timeoutMs = target.timeoutMs === 0 ? TIMEOUT_MS_DEFAULT : target.timeoutMs;
+    const move: Move = {
+      client,
+      db,
+      target: { ...target, timeoutMs },
+      subject,
+      link: undefined,
+      keys: [],
+      lock: Number.NaN,
+      out,
+    };
+    client.isWaiting = true;
+    // An empty slot needs no target.
+    if (subject.kind === "slot" && db.slotSize(subject.slot) === 0) this.#succeed(move);
+    else this.#connect(move);
+    move.out = undefined;
+  }
+
+  /** Whether a command must be held back: one of its keys is on its way. */
+  holdsKeyOf(command: Command, request: RequestView): boolean {
+    // A move knows its keys by the database they were in.
+    if (command.name === "SWAPDB") return true;
+    if (this.#keyPositions.length < request.argc) {
+      this.#keyPositions = new Int32Array(2 * request.argc);
+    }
+    const count = findKeys(command, request, this.#keyPositions);
+    for (let i = 0; i < count; i++) {
+      const position = this.#keyPositions[i]!;
+      const { buf, args } = request;
+      hashTag(buf, args[2 * position]!, args[2 * position + 1]!);
+      if (this.#locks.has(crc32(buf, tagStart, tagEnd))) return true;
+    }
+    return false;
+  }
+
+  /** The client's request is to be executed again when a move has ended. */
+  holdBack(client: Client): void {
+    client.isWaiting = true;
+    this.#heldBack.push(client);
+  }
+
+  /** Called about once a second: closes links nobody used. */
+  tick(): void {
+    const now = this.#state.clock.monotonic();
+    for (const link of this.#links.values()) {
+      if (!link.isIdle || now - link.lastUsedMs < LINK_IDLE_MS) continue;
+      this.#links.delete(link.address);
+      link.close();
+    }
+  }
+
+  /** Closes all links; moves under way fail. */
+  close(): void {
+    for (const link of [...this.#links.values()]) link.destroy();
+  }
+
+  // -- LinkOwner --------------------------------------------------------------------------------
+
+  opened(link: MigrationLink<Move>): void {
+    for (const move of link.waiting.splice(0)) this.#choose(move);
+  }
+
+  restored(move: Move): void {
+    this.#state.databases.nowMs = this.#state.clock.now();
+    const removed: Buffer[] = [];
+    for (const key of move.keys) {
+      const entry = move.db.lookupWrite(key, 0, key.length);
+      if (entry === 0) continue;
+      move.db.remove(entry);
+      removed.push(key);
+    }
+    if (removed.length > 0 && this.#state.journal !== undefined) {
+      const bytes = encodeRequest(["DEL", ...removed]);
+      this.#state.journal.append(move.db.index, bytes, 0, bytes.length);
+    }
+    this.#succeed(move);
+  }
+
+  closed(link: MigrationLink<Move>): void {
+    if (this.#links.get(link.address) === link) this.#links.delete(link.address);
+  }
+
+  failed(move: Move, text: string): void {
+    move.keys = [];
+    this.#answer(move, (out) => out.error(text));
+  }
+
+  // ---------------------------------------------------------------------------------------------
+
+  #connect(move: Move): void {
+    const { host, port, timeoutMs } = move.target;
+    const address = `${host}:${port}`;
+    let link = this.#links.get(address);
+    if (link === undefined) {
+      const number = /^\d{1,5}$/.test(port) ? Number(port) : 0;
+      if (number < 1 || number > 65535) {
+        this.failed(move, WRITE_FAILED);
+        return;
+      }
+      link = new MigrationLink<Move>(this, address, this.#killsFor(address));
+      this.#links.set(address, link);
+      link.connect(host, number, timeoutMs);
+    }
+    move.link = link;
+    if (link.isOpen) this.#choose(move);
+    else link.waiting.push(move);
+  }
+
+  #killsFor(address: string): string[] {
+    const known = this.#toKill.get(address) ?? [];
+    this.#toKill.set(address, known);
+    return known;
+  }
+
+  /** The link is open: finds the keys, and sends them unless they are on their way already. */
+  #choose(move: Move): void {
+    const { subject } = move;
+    if (subject.kind === "key") {
+      this.#chooseByKey(move, subject.key, subject.withTag);
+    } else {
+      const key = this.#pick(move.db, subject.slot);
+      if (key === "empty") this.#succeed(move);
+      else if (key === "locked") this.#waitingForLock.push(move);
+      else this.#chooseByKey(move, key, subject.withTag);
+    }
+  }
+
+  #chooseByKey(move: Move, key: Buffer, withTag: boolean): void {
+    const isTagged = hashTag(key, 0, key.length);
+    const crc = crc32(key, tagStart, tagEnd);
+    if (this.#locks.has(crc)) {
+      this.#waitingForLock.push(move);
+      return;
+    }
+    move.keys = withTag && isTagged ? groupOf(move.db, crc) : existing(move.db, key);
+    if (move.keys.length === 0) this.#succeed(move);
+    else this.#send(move, crc);
+  }
+
+  /** A key of the slot that is not on its way. */
+  #pick(db: Keyspace, slot: number): Buffer | "empty" | "locked" {
+    const found: number[] = [];
+    let cursor = Math.floor(this.#random() * 2 ** 32);
+    let tries = 0;
+    while (db.slotSize(slot) > 0) {
+      cursor = db.scanSlot(slot, cursor, found);
+      while (found.length > 0) {
+        const key = keyOf(db, found.pop()!);
+        // Looked up as any command would: a key whose time is over goes now.
+        if (db.peek(key, 0, key.length) === 0) break;
+        if (!this.#locks.has(lockOf(key))) return key;
+        if (++tries >= PICK_TRIES_MAX) return "locked";
+      }
+      found.length = 0;
+    }
+    return "empty";
+  }
+
+  #send(move: Move, lock: number): void {
+    const link = move.link!;
+    if (!link.isOpen) {
+      // It closed while the move waited for a lock.
+      this.#connect(move);
+      return;
+    }
+    const request = this.#request;
+    request.clear();
+    this.#writeRestore(move, request);
+    if (request.length > GROUP_BYTES_MAX) {
+      this.failed(move, GROUP_TOO_LARGE);
+    } else {
+      move.lock = lock;
+      this.#locks.add(lock);
+      this.isBusy = true;
+      link.lastUsedMs = this.#state.clock.monotonic();
+      link.send(move, {
+        dbIndex: move.db.index,
+        password: this.#state.config.requirepass,
+        timeoutMs: move.target.timeoutMs,
+        request,
+      });
+    }
+    request.clear();
+  }
+
+  #writeRestore(move: Move, request: ReplyWriter): void {
+    const { db, keys } = move;
+    const { nowMs } = this.#state.databases;
+    const payload = this.#payload;
+    request.array(1 + 3 * keys.length);
+    request.bulkText("SLOTSRESTORE");
+    for (const key of keys) {
+      const entry = db.peek(key, 0, key.length);
+      const expiryMs = db.expiryOf(entry);
+      request.bulk(key, 0, key.length);
+      request.bulkInteger(Number.isNaN(expiryMs) ? 0 : Math.max(1, Math.round(expiryMs - nowMs)));
+      payload.clear();
+      writePayload(db.arena, entry, payload);
+      request.bulk(payload.buf, 0, payload.length);
+      if (request.length > GROUP_BYTES_MAX) break;
+    }
+    payload.clear();
+  }
+
+  #succeed(move: Move): void {
+    const { subject, keys, db } = move;
+    this.#answer(move, (out) => {
+      if (subject.kind === "slot") {
+        out.array(2);
+        out.integer(keys.length);
+        out.integer(db.slotSize(subject.slot));
+      } else {
+        out.integer(keys.length);
+      }
+    });
+  }
+
+  #answer(move: Move, write: (out: ReplyWriter) => void): void {
+    const { client } = move;
+    if (move.out !== undefined) {
+      write(move.out);
+      client.isWaiting = false;
+    } else {
+      client.port.answer(write);
+    }
+    if (!Number.isNaN(move.lock)) this.#unlock(move.lock);
+  }
+
+  #unlock(lock: number): void {
+    this.#locks.delete(lock);
+    this.isBusy = this.#locks.size > 0;
+    const clients = this.#heldBack;
+    const moves = this.#waitingForLock;
+    this.#heldBack = [];
+    this.#waitingForLock = [];
+    // Writes first: moves that queue up for one key must not keep them waiting for ever.
+    for (const client of clients) client.port.executeAgain();
+    for (const move of moves) this.#choose(move);
+  }
+}
+
+function lockOf(key: Buffer): number {
+  hashTag(key, 0, key.length);
+  return crc32(key, tagStart, tagEnd);
+}
+
+function keyOf(db: Keyspace, entry: number): Buffer {
+  const at = entryKeyOffset(db.arena, entry);
+  const end = at + entryKeyLength(db.arena, entry);
+  return Buffer.from(entryMemory(db.arena, entry).subarray(at, end));
+}
+
+function existing(db: Keyspace, key: Buffer): Buffer[] {
+  return db.peek(key, 0, key.length) === 0 ? [] : [key];
+}
+
+/** The keys of a tag group whose time is not over, in byte order. */
+function groupOf(db: Keyspace, crc: number): Buffer[] {
+  const keys: Buffer[] = [];
+  for (let entry = db.firstOfTag(crc | 0); entry !== 0; entry = db.nextOfTag(entry)) {
+    if (!db.isExpired(entry)) keys.push(keyOf(db, entry));
+  }
+  return keys.sort(Buffer.compare);
+}

@@ -1,0 +1,182 @@
+/**
+ * A look at all keys as they were at one instant, without a copy of the process: keys are visited a
+ * few per turn, and a key that is about to be changed or removed is visited before that happens.
+ *
+ *   start    the epoch turns: every key now carries the other mark, new ones carry the new mark
+ *   step     goes through databases and slots; a visited key gets the new mark
+ *   hook     a key without the new mark is about to change: it is visited at once
+ *   end      all keys carry the new mark
+ *
+ * A snapshot given up goes on without visiting, until the marks are even: only then another starts.
+ * Emptying or swapping databases gives a snapshot up, which costs less than visiting them first.
+ */
+
+import { assert } from "../base/assert.ts";
+import { SLOT_COUNT } from "../slots/hash.ts";
+import { ENTRY_MARK, entryFlags, setEntryMark } from "./arena/entry.ts";
+import type { Databases } from "./databases.ts";
+import type { Keyspace } from "./keyspace.ts";
+
+/** Writes one key at a time; long values in several calls. */
+export interface KeyVisitor {
+  /** The key in `entry` of `db` is next. Expired keys are visited too. */
+  begin(db: Keyspace, entry: number): void;
+  /** Does a bounded part of the work. Returns whether the key is done. */
+  more(): boolean;
+}
+
+export type SnapshotState = "idle" | "visiting" | "abandoned";
+
+/** Keys, places of a dictionary or parts of long values between two looks at the clock. */
+const STEPS_PER_CLOCK = 8;
+/** Stands for "the slot has been gone through" where a cursor is expected. */
+const SLOT_DONE = -1;
+
+export class Snapshot {
+  state: SnapshotState = "idle";
+
+  readonly #databases: Databases;
+  #walker: KeyVisitor | undefined;
+  #saver: KeyVisitor | undefined;
+  #abandoned: (() => void) | undefined;
+  /** The place to scan next: a cursor of `scanSlot`, or SLOT_DONE. */
+  #dbIndex = 0;
+  #slot = 0;
+  #cursor = 0;
+  /** Entries of the place at cursor `#place` that are still to be visited; empty between steps. */
+  readonly #found: number[] = [];
+  #place = 0;
+  /** The key the walker has begun and not finished; 0 when there is none. */
+  #current = 0;
+
+  constructor(databases: Databases) {
+    this.#databases = databases;
+  }
+
+  /**
+   * Fixes the instant. The state must be idle.
+   * @param walker visits keys in the order of the walk
+   * @param saver visits a key that is about to change while the walker may be at another
+   * @param abandoned called when databases are about to be emptied or swapped: the visits are
+   * worthless then
+   */
+  start(walker: KeyVisitor, saver: KeyVisitor, abandoned: () => void): void {
+    assert(this.state === "idle", "one snapshot at a time");
+    this.state = "visiting";
+    this.#walker = walker;
+    this.#saver = saver;
+    this.#abandoned = abandoned;
+    this.#restartWalk();
+    const { hooks } = this.#databases;
+    this.#databases.epoch ^= ENTRY_MARK;
+    this.#databases.snapshotRuns = true;
+    hooks.beforeChange = (db, entry) => this.#save(db, entry);
+    hooks.beforeFlush = () => this.abandon();
+    hooks.beforeSwap = () => {
+      this.abandon();
+      // What was not marked yet may come to lie before the walk.
+      this.#restartWalk();
+    };
+  }
+
+  #restartWalk(): void {
+    this.#dbIndex = 0;
+    this.#slot = 0;
+    this.#cursor = 0;
+  }
+
+  /** Gives the snapshot up; `step` must still be called until the marks are even. */
+  abandon(): void {
+    if (this.state !== "visiting") return;
+    this.state = "abandoned";
+    this.#current = 0;
+    this.#abandoned?.();
+  }
+
+  /**
+   * Works for about `budgetMs`.
+   * @param monotonic milliseconds, as base/clock.ts gives them
+   * @returns whether the snapshot is over: the state is idle again
+   */
+  step(budgetMs: number, monotonic: () => number): boolean {
+    const end = monotonic() + budgetMs;
+    for (let steps = 1; ; steps++) {
+      if (steps % STEPS_PER_CLOCK === 0 && monotonic() >= end) {
+        this.#forgetFound();
+        return false;
+      }
+      if (this.#current !== 0) {
+        if (this.#walker!.more()) this.#finishCurrent();
+      } else if (this.#found.length > 0) {
+        this.#visit(this.#found.pop()!);
+      } else if (!this.#scan()) {
+        this.#end();
+        return true;
+      }
+    }
+  }
+
+  /** What was found may be gone when the next turn comes: the place is scanned again then. */
+  #forgetFound(): void {
+    if (this.#found.length === 0) return;
+    this.#found.length = 0;
+    this.#cursor = this.#place;
+  }
+
+  /** Scans the next place; false when there is none. */
+  #scan(): boolean {
+    const { all } = this.#databases;
+    while (this.#dbIndex < all.length) {
+      const db = all[this.#dbIndex]!;
+      if (this.#cursor !== SLOT_DONE && db.size > 0) {
+        this.#place = this.#cursor;
+        const next = db.scanSlot(this.#slot, this.#cursor, this.#found);
+        this.#cursor = next === 0 ? SLOT_DONE : next;
+        return true;
+      }
+      this.#cursor = 0;
+      this.#slot++;
+      if (this.#slot < SLOT_COUNT && db.size > 0) continue;
+      this.#slot = 0;
+      this.#dbIndex++;
+    }
+    return false;
+  }
+
+  #visit(entry: number): void {
+    const { arena, epoch, all } = this.#databases;
+    if ((entryFlags(arena, entry) & ENTRY_MARK) === epoch) return;
+    this.#current = entry;
+    if (this.state === "visiting") this.#walker!.begin(all[this.#dbIndex]!, entry);
+    else this.#finishCurrent();
+  }
+
+  #finishCurrent(): void {
+    this.#mark(this.#current);
+    this.#current = 0;
+  }
+
+  #mark(entry: number): void {
+    setEntryMark(this.#databases.arena, entry, this.#databases.epoch !== 0);
+  }
+
+  /** The hook: `entry` is about to change and was not visited. */
+  #save(db: Keyspace, entry: number): void {
+    if (this.state === "visiting") {
+      const visitor = entry === this.#current ? this.#walker! : this.#saver!;
+      if (entry === this.#current) this.#current = 0;
+      else visitor.begin(db, entry);
+      while (!visitor.more());
+    }
+    this.#mark(entry);
+  }
+
+  #end(): void {
+    this.state = "idle";
+    this.#databases.snapshotRuns = false;
+    const { hooks } = this.#databases;
+    delete hooks.beforeChange;
+    delete hooks.beforeFlush;
+    delete hooks.beforeSwap;
+  }
+}
