@@ -1,5 +1,6 @@
 /**
- * `codis admin --dashboard=ADDR ...` and `codis admin --proxy=ADDR ...`: the original's flags, its
+ * `codis admin --dashboard=ADDR ...`, `--proxy=ADDR ...` and, in offline.ts, those that work on the
+ * coordinator alone: the original's flags, its
  * requests in its order and its output, so that scripts written for `codis-admin` run unchanged.
  * Success prints nothing but results; failure prints two lines on stderr and exits 1.
  *
@@ -14,6 +15,7 @@ import { MAPPINGS, type Mapping, offlineMapping, type Slot } from "../../src/mod
 import { SLOT_COUNT } from "../../src/slots/hash.ts";
 import { EXIT_DONE, EXIT_FAILED } from "../flags.ts";
 import { AdminApi } from "./admin-api.ts";
+import { OFFLINE_ACTIONS } from "./offline.ts";
 import {
   type OptionNames,
   type ParsedOptions,
@@ -26,16 +28,18 @@ import { groupStatusLines, planLines, proxyStatusLines, type StatusInput } from 
 const NAMES: OptionNames = {
   values: [
     "dashboard proxy auth addr token pid gid gid-from gid-to num-slots sid beg end datacenter",
-    "log-level fillslots interval disabled",
+    "log-level fillslots interval disabled config-convert config-restore product filesystem",
+    "zookeeper zookeeper-auth etcd etcd-auth",
   ].flatMap((names) => names.split(" ")),
   switches: [
     "start shutdown reset-stats forcegc locked list-group list-proxy slots-status slots-assign",
     "offline confirm create-proxy online-proxy remove-proxy reinit-proxy proxy-status create-group",
     "remove-group resync-group all group-add group-del replica-groups enable disable promote-server",
     "group-status sync-action create remove slot-action create-some create-range rebalance force",
-    "sentinel-add sentinel-del sentinel-resync reload verbose",
+    "sentinel-add sentinel-del sentinel-resync reload verbose remove-lock config-dump 1",
+    "dashboard-list",
   ].flatMap((names) => names.split(" ")),
-  shorts: { a: "auth", x: "addr", t: "token", g: "gid", v: "verbose" },
+  shorts: { a: "auth", x: "addr", t: "token", g: "gid", v: "verbose", "1": "1" },
 };
 
 const LOG_LEVEL_NAMES: Readonly<Record<string, string>> = {
@@ -61,12 +65,15 @@ export async function runOriginal(
   let target = "";
   try {
     const options = parseOptions(NAMES, argv);
+    const offline = OFFLINE_ACTIONS.find(([name]) => isGiven(options, name));
     const proxy = options.values.get("proxy");
-    target = proxy === undefined ? "dashboard" : "proxy";
+    target = offline ? "store" : proxy === undefined ? "dashboard" : "proxy";
     const text =
-      proxy === undefined
-        ? await runOnDashboard(requiredText(options, "dashboard"), options)
-        : await runOnProxy(proxy, options);
+      offline !== undefined
+        ? await offline[1](options)
+        : proxy === undefined
+          ? await runOnDashboard(requiredText(options, "dashboard"), options)
+          : await runOnProxy(proxy, options);
     streams.stdout.write(text);
     return EXIT_DONE;
   } catch (error) {

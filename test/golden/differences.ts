@@ -47,6 +47,23 @@ function refusedBody(id: string, cause: string): Difference {
   return { file: "proxy/http.json", id, ours: { status: 800, headers, body }, why: BODY_REFUSED };
 }
 
+/** The dump that row restores, shown because it was not confirmed: an offline slot beside a group. */
+const RESTORED_OFFLINE_SLOT = `${JSON.stringify(
+  {
+    slots: [{ id: 1023, group_id: 0, action: {} }],
+    group: [
+      {
+        id: 1,
+        servers: [{ server: "10.0.0.1:6379", datacenter: "", action: {}, replica_group: false }],
+        promoting: {},
+        out_of_sync: false,
+      },
+    ],
+  },
+  null,
+  4,
+)}\n`;
+
 /** A row of codis-admin whose arguments are wrong: ours looks at all of them before it calls. */
 function adminUsageRow(id: string, args: readonly string[]): Difference {
   const ours = { args, exit: 1, requests: [], stdout: "" };
@@ -54,6 +71,12 @@ function adminUsageRow(id: string, args: readonly string[]): Difference {
 }
 
 export const DIFFERENCES: readonly Difference[] = [
+  {
+    file: "storage/admin-offline.json",
+    id: "1",
+    ours: { exit: 0, stdout: RESTORED_OFFLINE_SLOT },
+    why: "spec admin-fe-ha 1.3: accept group 0",
+  },
   adminUsageRow("32", ["--resync-group"]),
   adminUsageRow("56", ["--log-level=LOUD"]),
   adminUsageRow("57", ["--create-group", "--gid=x"]),
