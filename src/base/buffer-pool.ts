@@ -1,9 +1,9 @@
 /**
- * Output buffers between uses. A writer takes one when it has something to say and gives it back when
- * that is sent, so idle connections own none and busy ones do not allocate.
+ * Output buffers between uses. A writer takes one when it has something to say and gives it back
+ * when that is sent, so idle connections own none and busy ones do not allocate.
  *
- * Capacities are powers of two, 4 KiB to 1 MiB, each kept up to 2 MiB in all; a larger buffer is made
- * for its use and left to the collector. One pool per thread.
+ * Capacities are powers of two, 4 KiB to 1 MiB, each kept up to 2 MiB in all; a larger buffer is
+ * made for its use and left to the collector. One pool per thread.
  */
 
 import { assert } from "./assert.ts";

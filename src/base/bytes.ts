@@ -9,6 +9,7 @@
 const COPY_LOOP_BYTES = 16;
 const COMPARE_LOOP_BYTES = 32;
 
+const PLUS = 0x2b;
 const MINUS = 0x2d;
 const ZERO = 0x30;
 
@@ -20,7 +21,9 @@ const INT64_MAX = 9223372036854775807n;
 
 export const EMPTY_BYTES: Buffer = Buffer.alloc(0);
 
-/** Copies src[from, to) to dst at `at`; dst must have room. Ranges of one buffer must not overlap. */
+/**
+ * Copies src[from, to) to dst at `at`; dst must have room. Ranges of one buffer must not overlap.
+ */
 export function copyBytes(src: Buffer, from: number, to: number, dst: Buffer, at: number): void {
   if (to - from < COPY_LOOP_BYTES) {
     for (let i = from, j = at; i < to; i++, j++) dst[j] = src[i]!;
@@ -90,8 +93,8 @@ export function indexOfByte(buf: Buffer, byte: number, from: number, to: number)
 }
 
 /**
- * The integer written in buf[from, to), which must be canonical: an optional `-`, no `+`, no blanks,
- * no leading zeros, no `-0`. Source: Redis 7.0 util.c `string2ll`.
+ * The integer written in buf[from, to), which must be canonical: an optional `-`, no `+`, no
+ * blanks, no leading zeros, no `-0`. Source: Redis 7.0 util.c `string2ll`.
  * @returns NaN when it is anything else or beyond ±(2^53 - 1); for those ask `parseInt64`
  */
 export function parseSafeInteger(buf: Buffer, from: number, to: number): number {
@@ -130,6 +133,23 @@ export function parseInt64(buf: Buffer, from: number, to: number): bigint | unde
   const magnitude = BigInt(buf.latin1Slice(first, to));
   if (magnitude > (isNegative ? INT64_MAX + 1n : INT64_MAX)) return undefined;
   return isNegative ? -magnitude : magnitude;
+}
+
+/**
+ * An optional sign and decimal digits, as Go's strconv reads them; leading zeros are fine.
+ * @returns NaN for anything else; beyond 2^53 some number as large
+ */
+export function parseLenientInteger(buf: Buffer, from: number, to: number): number {
+  const hasSign = from < to && (buf[from] === PLUS || buf[from] === MINUS);
+  const first = hasSign ? from + 1 : from;
+  if (first === to) return Number.NaN;
+  let value = 0;
+  for (let i = first; i < to; i++) {
+    const digit = buf[i]! - ZERO;
+    if (digit < 0 || digit > 9) return Number.NaN;
+    value = value * 10 + digit;
+  }
+  return buf[from] === MINUS ? -value : value;
 }
 
 /** How many bytes `writeInteger` writes for `n`, the sign included. `n` is a safe integer. */

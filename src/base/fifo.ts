@@ -1,6 +1,7 @@
 /**
- * A queue in a ring: every operation takes constant time (amortised where it grows), and items cost no
- * allocation of their own. Takes back memory when a burst is over. Limits are its owner's business.
+ * A queue in a ring: every operation takes constant time (amortised where it grows), and items cost
+ * no allocation of their own. Takes back memory when a burst is over. Limits are its owner's
+ * business.
  *
  *   #ring:  | . . c d e . . . |      #head: index of c      length: 3
  */

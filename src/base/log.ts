@@ -1,9 +1,9 @@
 /**
- * The log: one line per event, one write per line, so that lines of several threads and processes do
- * not mix and nothing is lost when the process dies. Measured at 1.5 µs a line.
+ * The log: one line per event, one write per line, so that lines of several threads and processes
+ * do not mix and nothing is lost when the process dies. Measured at 2 µs a line.
  *
  *   text   2006/01/02 15:04:05 proxy: [WARN] slot is locked slot=7 reason="group is promoting"
- *   json   {"time":"2006-01-02T15:04:05.678Z","level":"WARN","role":"proxy","message":"...","slot":7}
+ *   json   {"time":"2006-01-02T15:04:05.678Z","level":"WARN","role":"proxy",...,"slot":7}
  *
  * A field whose name contains `auth` or `password` is masked, at any depth. A line that cannot be
  * written (disk full, pipe gone) is counted, and the count logged once writing works again: the log
@@ -18,7 +18,9 @@ import { CodisError, errorText } from "./errors.ts";
 export const LOG_LEVELS = ["NONE", "ERROR", "WARN", "INFO", "DEBUG"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Values are printed as they are, errors as text with their causes; undefined ones are left out. */
+/**
+ * Values are printed as they are, errors as text with their causes; undefined ones are left out.
+ */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 export interface Log {

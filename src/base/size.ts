@@ -1,6 +1,6 @@
 /**
- * Sizes as people write them in files: `"64kb"`, `"1.5mb"`, `"1536"`. Units are lower case and powers
- * of 1024. Inside the program a size is a number of bytes.
+ * Sizes as people write them in files: `"64kb"`, `"1.5mb"`, `"1536"`. Units are lower case and
+ * powers of 1024. Inside the program a size is a number of bytes.
  *
  * Source: Codis pkg/utils/bytesize.
  */

@@ -8,8 +8,9 @@
  *     └── destroy(), failure, peer gone ── from any state ───────────────────────┘
  *
  * A short write leaves the rest in `out` until the socket drains; nothing is lost or sent twice.
- * Lingering means our FIN is sent and what the peer still sends is read and dropped: closing a socket
- * with unread bytes makes the kernel reset the connection, and the peer may lose its last replies.
+ * Lingering means our FIN is sent and what the peer still sends is read and dropped: closing a
+ * socket with unread bytes makes the kernel reset the connection, and the peer may lose its last
+ * replies.
  *
  * No limit here on what waits in `out`: owners look at `backlogBytes` and stop reading or close.
  */

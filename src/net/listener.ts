@@ -5,8 +5,9 @@
  *   main: bindPort ──> share() ── a number, by postMessage ──> worker: listen(fd, accept)
  *                 └──> share() ──────────────────────────────> main:   listen(fd, accept)
  *
- * Every share is a descriptor of its own (`dup`), not inherited by child processes, closed by the listener that uses it. `SO_REUSEPORT`
- * is not used: it would let a second program take part of the connections without an error.
+ * Every share is a descriptor of its own (`dup`), not inherited by child processes, closed by the
+ * listener that uses it. `SO_REUSEPORT` is not used: it would let a second program take part of the
+ * connections without an error.
  */
 
 import { dlopen } from "bun:ffi";

@@ -10,7 +10,8 @@ import { getSystemErrorMap } from "node:util";
 export function systemErrorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { errno, code } = error as NodeJS.ErrnoException;
-  const known = errno === undefined ? undefined : getSystemErrorMap().get(-Math.abs(errno));
-  // Errors of name lookups (ENOTFOUND, 4) count differently.
-  return known?.[0] === code && known !== undefined ? known[1] : error.message;
+  if (errno === undefined) return error.message;
+  const known = getSystemErrorMap().get(-Math.abs(errno));
+  // Failed name lookups have numbers of their own: ENOTFOUND is 4, which is also EINTR.
+  return known !== undefined && known[0] === code ? known[1] : error.message;
 }

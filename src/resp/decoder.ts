@@ -9,56 +9,31 @@
  * argument awaited, its end once its length is known, and how far the current line was searched.
  * Nothing is scanned twice, and time is linear in the bytes fed whatever their cut.
  *
- * Two dialects. "proxy": what the original Codis proxy takes, except null bulks. "server": Redis 7.0
- * (quotes in inline requests, `*0` and `*-1` ignored), except that the two bytes after a bulk and the
- * byte after a CR must be right: a stream that is out of step ends instead of running as commands.
+ * Two dialects. "proxy": what the original Codis proxy takes, except null bulks. "server": Redis
+ * 7.0 (quotes in inline requests, `*0` and `*-1` ignored), except that the two bytes after a bulk
+ * and the byte after a CR must be right: a stream that is out of step ends instead of running as
+ * commands.
  * Sources: Codis pkg/proxy/redis/decoder.go; Redis 7.0 networking.c `processInputBuffer`.
  */
 
-import { digitCount, EMPTY_BYTES, indexOfByte, parseSafeInteger } from "../base/bytes.ts";
+import {
+  digitCount,
+  EMPTY_BYTES,
+  indexOfByte,
+  parseLenientInteger,
+  parseSafeInteger,
+} from "../base/bytes.ts";
 import { encodeRequest } from "./encoder.ts";
 import { joinChunk } from "./gather.ts";
 import { splitQuoted, splitSpaces } from "./inline.ts";
-
-export type Dialect = "proxy" | "server";
-
-/** All in bytes but `arguments`. */
-export interface RequestLimits {
-  /** Arguments of one request, at least 9. */
-  readonly arguments: number;
-  /** One argument, at least 99. */
-  readonly bulkBytes: number;
-  /** A line that announces a count or a length, without its LF. */
-  readonly lineBytes: number;
-  /** An inline request, without its LF. */
-  readonly inlineBytes: number;
-  /** An incomplete request together with what was fed behind it; below 2 GiB. */
-  readonly requestBytes: number;
-}
-
-const MIB = 1024 * 1024;
-
-/** As the original, which limits neither inline requests nor the sum of arguments. */
-export const PROXY_LIMITS: RequestLimits = {
-  arguments: 1024 * 1024,
-  bulkBytes: 512 * MIB,
-  lineBytes: 128 * 1024,
-  inlineBytes: MIB,
-  requestBytes: 1024 * MIB,
-};
-
-/** Redis 7.0: INT_MAX, proto-max-bulk-len, PROTO_INLINE_MAX_SIZE, client-query-buffer-limit. */
-export const SERVER_LIMITS: RequestLimits = {
-  arguments: 2 ** 31 - 1,
-  bulkBytes: 512 * MIB,
-  lineBytes: 64 * 1024,
-  inlineBytes: 64 * 1024,
-  requestBytes: 1024 * MIB,
-};
-
-/** What a client that still owes a password may send. Source: Redis 7.0 networking.c. */
-const UNAUTHENTICATED_ARGUMENTS = 10;
-const UNAUTHENTICATED_BULK_BYTES = 16384;
+import {
+  type Dialect,
+  PROXY_LIMITS,
+  type RequestLimits,
+  SERVER_LIMITS,
+  UNAUTHENTICATED_ARGUMENTS,
+  UNAUTHENTICATED_BULK_BYTES,
+} from "./request-limits.ts";
 
 /** What `next` found. */
 export const REQUEST_READY = 1;
@@ -86,8 +61,6 @@ const TOO_BIG = "too big request";
 const CR = 0x0d;
 const LF = 0x0a;
 const STAR = 0x2a;
-const PLUS = 0x2b;
-const MINUS = 0x2d;
 const DOLLAR = 0x24;
 const ZERO = 0x30;
 
@@ -152,7 +125,9 @@ export class RequestDecoder {
     this.#bulkMax = owesPassword ? UNAUTHENTICATED_BULK_BYTES : this.#limits.bulkBytes;
   }
 
-  /** Takes `chunk` over: the caller must not change it. Copied only behind an unfinished request. */
+  /**
+   * Takes `chunk` over: the caller must not change it. Copied only behind an unfinished request.
+   */
   feed(chunk: Buffer): void {
     if (this.error !== "") return;
     const from = this.#from;
@@ -339,9 +314,10 @@ export class RequestDecoder {
     this.end = this.buf.length;
     this.argc = 0;
     while (this.args.length < words.length * 2) this.#growArgs();
-    let at = lengthLineBytes(words.length);
+    // A line such as `*12` has its type, CR and LF beside the digits.
+    let at = digitCount(words.length) + 3;
     for (const word of words) {
-      at += lengthLineBytes(word.length);
+      at += digitCount(word.length) + 3;
       this.args[this.argc * 2] = at;
       this.args[this.argc * 2 + 1] = at + word.length;
       this.argc++;
@@ -365,7 +341,7 @@ export class RequestDecoder {
     const canonical = parseSafeInteger(this.#raw, from, lineEnd - 1);
     if (this.#isServer || !Number.isNaN(canonical)) return canonical;
     this.#isCanonical = false;
-    return parseLenient(this.#raw, from, lineEnd - 1);
+    return parseLenientInteger(this.#raw, from, lineEnd - 1);
   }
 
   /** The current request ends at `end`; the next starts there. */
@@ -429,26 +405,4 @@ export class RequestDecoder {
     this.args = grown;
     return grown;
   }
-}
-
-/** Bytes of `*N\r\n` or `$N\r\n`. */
-function lengthLineBytes(n: number): number {
-  return digitCount(n) + 3;
-}
-
-/**
- * An optional sign and decimal digits, as Go's strconv reads them; leading zeros are fine.
- * @returns NaN for anything else; beyond 2^53 some number as large
- */
-function parseLenient(buf: Buffer, from: number, to: number): number {
-  const hasSign = from < to && (buf[from] === PLUS || buf[from] === MINUS);
-  const first = hasSign ? from + 1 : from;
-  if (first === to) return Number.NaN;
-  let value = 0;
-  for (let i = first; i < to; i++) {
-    const digit = buf[i]! - ZERO;
-    if (digit < 0 || digit > 9) return Number.NaN;
-    value = value * 10 + digit;
-  }
-  return buf[from] === MINUS ? -value : value;
 }

@@ -1,6 +1,6 @@
 /**
- * Pure: values to RESP bytes. `encodeRequest` makes one request; `ReplyWriter` collects the output of
- * one connection.
+ * Pure: values to RESP bytes. `encodeRequest` makes one request; `ReplyWriter` collects the output
+ * of one connection.
  *
  *   buf:  | sent | waiting to be sent | room |
  *         0      head                 length buf.length
@@ -181,7 +181,9 @@ export class ReplyWriter {
     this.length = end;
   }
 
-  /** Takes back what was written after `length`, an earlier value of the field, in the same turn. */
+  /**
+   * Takes back what was written after `length`, an earlier value of the field, in the same turn.
+   */
   truncate(length: number): void {
     this.length = length;
   }

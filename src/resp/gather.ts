@@ -4,8 +4,9 @@
  *   held:  | handled | left over | room |        chunk: | ........ |
  *          0        from         to   length
  *
- * Bytes once in a buffer never change, so whoever keeps a reference to one keeps what it saw. A chunk
- * from a socket fills its buffer exactly; only buffers made here have room, so room is ours to fill.
+ * Bytes once in a buffer never change, so whoever keeps a reference to one keeps what it saw. A
+ * chunk from a socket fills its buffer exactly; only buffers made here have room, so room is ours
+ * to fill.
  */
 
 import { copyBytes } from "../base/bytes.ts";

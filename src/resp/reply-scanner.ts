@@ -1,6 +1,6 @@
 /**
- * Pure: finds where a reply ends, in a stream cut anywhere, without making values of it. A reply that
- * spans chunks can so be passed on piece by piece: no byte is looked at again or kept.
+ * Pure: finds where a reply ends, in a stream cut anywhere, without making values of it. A reply
+ * that spans chunks can so be passed on piece by piece: no byte is looked at again or kept.
  *
  *   type ──> line (+ - : , ( # _) ─────────────────────────> one reply less is missing
  *     └───> number ──> bytes of a bulk ($ = !) ────────────> one less
@@ -56,8 +56,8 @@ function isMinusOne(buf: Buffer, from: number, to: number): boolean {
 const SHORT_BULK_DIGITS = 5;
 
 /**
- * The index after a short bulk, or a null, that lies whole in buf[from, to), `from` behind its `$`; 0
- * when it does not or is anything else. Saves half of the time of going through the steps.
+ * The index after a short bulk, or a null, that lies whole in buf[from, to), `from` behind its `$`;
+ * 0 when it does not or is anything else. Saves half of the time of going through the steps.
  */
 function endOfBulk(buf: Buffer, from: number, to: number): number {
   let length = 0;

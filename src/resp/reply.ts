@@ -1,6 +1,6 @@
 /**
- * Pure: replies as values, for clients and tests (the data plane keeps them as bytes), and the bytes
- * of replies that never change.
+ * Pure: replies as values, for clients and tests (the data plane keeps them as bytes), and the
+ * bytes of replies that never change.
  *
  * RESP2 maps to plain JavaScript values; what only RESP3 has says its type in an object.
  */

@@ -8,6 +8,7 @@ import {
   indexOfByte,
   lowerByte,
   parseInt64,
+  parseLenientInteger,
   parseSafeInteger,
   writeInteger,
 } from "../../src/base/bytes.ts";
@@ -109,6 +110,15 @@ describe("integers", () => {
     for (const text of [...texts, "abc", "1a", "\xb2", "12345678901234567890123"]) {
       expect({ text, n: parseSafeInteger(...padded(text)) }).toEqual({ text, n: Number.NaN });
       expect({ text, n: parseInt64(...padded(text)) }).toEqual({ text, n: undefined });
+    }
+  });
+
+  test("parseLenientInteger takes signs and leading zeros, and no blanks", () => {
+    const lenient = (text: string) => parseLenientInteger(...padded(text));
+    expect(["+1", "-007", "0", "00", "42"].map(lenient)).toEqual([1, -7, 0, 0, 42]);
+    expect(lenient("99999999999999999999")).toBeGreaterThan(2 ** 53);
+    for (const text of ["", "+", "-", " 1", "1 ", "+-1", "1.0", "x"]) {
+      expect(lenient(text)).toBeNaN();
     }
   });
 

@@ -21,11 +21,11 @@ function setUp(options: Partial<LogOptions> = {}) {
 describe("log, text", () => {
   test("a line has local time, role, level, message and fields", () => {
     const { log, clock, lines } = setUp();
-    log.warn("slot is locked", { slot: 7, addr: "10.0.0.1:6379", ok: true, none: null });
+    log.warn("slot is locked", { slot: 7, addr: "10.0.0.1:1", ok: true, none: null });
     clock.advance(60_000);
     log.info("plain");
     expect(lines()).toEqual([
-      "2026/01/02 15:04:05 proxy: [WARN] slot is locked slot=7 addr=10.0.0.1:6379 ok=true none=null",
+      "2026/01/02 15:04:05 proxy: [WARN] slot is locked slot=7 addr=10.0.0.1:1 ok=true none=null",
       "2026/01/02 15:05:05 proxy: [INFO] plain",
     ]);
   });

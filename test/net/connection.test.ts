@@ -85,7 +85,7 @@ describe("Connection", () => {
     expect(socket.calls).toEqual(["write 9/9"]);
   });
 
-  test("keeps what a short write left until the socket drains, and then tells its owner", async () => {
+  test("keeps what a short write left until the socket drains, then tells its owner", async () => {
     const { socket, connection, events } = setUp();
     socket.room = 3;
     send(connection, "abcdef");
@@ -111,7 +111,7 @@ describe("Connection", () => {
     expect(events).toEqual([]);
   });
 
-  test("close sends what is queued, then FIN, drops what still comes, ends at the peer's FIN", () => {
+  test("close sends what is queued, then FIN; ends at the peer's FIN, dropping what comes", () => {
     const { socket, connection, events } = setUp();
     send(connection, "bye");
     connection.close();

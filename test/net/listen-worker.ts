@@ -1,4 +1,6 @@
-/** A thread that listens on a descriptor it is sent, answers each connection, and stops on request. */
+/**
+ * A thread that listens on a descriptor it is sent, answers each connection, and stops on request.
+ */
 
 import { type Listener, listen } from "../../src/net/listener.ts";
 

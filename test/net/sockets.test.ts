@@ -1,4 +1,6 @@
-/** Real sockets on loopback: what Connection, listener and dial make of Bun's and the kernel's ways. */
+/**
+ * Real sockets on loopback: what Connection, listener and dial make of Bun's and the kernel's ways.
+ */
 
 import { afterEach, describe, expect, test } from "bun:test";
 import { createServer } from "node:net";
@@ -299,10 +301,12 @@ describe("dial", () => {
     const failed = await dial("no.such.host.invalid", 1, { timeoutMs: TIMEOUT_MS }, () =>
       expect.unreachable(),
     ).catch((error: unknown) => error);
-    expect(errorText(failed)).toStartWith("Cannot connect to no.such.host.invalid:1: ");
+    expect(errorText(failed)).toMatch(
+      /^Cannot connect to no\.such\.host\.invalid:1: .*not ?found/i,
+    );
   });
 
-  test("an attempt that takes too long is given up, and ended should it succeed later", async () => {
+  test("a late attempt is given up, and ended should it succeed later", async () => {
     // Nobody has called accept yet and the queue is full: the kernel answers no further SYN.
     const bound = bindPort(HOST, 0);
     const opened: string[] = [];

@@ -1,13 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import {
-  type Dialect,
   REQUEST_ERROR,
   REQUEST_INCOMPLETE,
   REQUEST_READY,
   RequestDecoder,
-  type RequestLimits,
 } from "../../src/resp/decoder.ts";
 import { encodeRequest } from "../../src/resp/encoder.ts";
+import type { Dialect, RequestLimits } from "../../src/resp/request-limits.ts";
 import { cutsOf } from "../support/cuts.ts";
 import { createPrng } from "../support/prng.ts";
 

@@ -1,6 +1,6 @@
 /**
- * Ways a stream may be cut into chunks. Decoder tests run each input through all of them: what comes
- * out must not depend on the cut.
+ * Ways a stream may be cut into chunks. Decoder tests run each input through all of them: what
+ * comes out must not depend on the cut.
  */
 
 import type { Prng } from "./prng.ts";
