@@ -8,6 +8,8 @@ import { DUMP_HANDLERS } from "./dump.ts";
 import { HASH_HANDLERS } from "./hashes.ts";
 import { LIST_HANDLERS } from "./lists.ts";
 import { MIGRATION_HANDLERS } from "./migrate.ts";
+import { SET_ALGEBRA_HANDLERS } from "./set-algebra.ts";
+import { SET_HANDLERS } from "./sets.ts";
 import { SLOT_HANDLERS } from "./slots.ts";
 import { STRING_HANDLERS } from "./strings.ts";
 
@@ -19,5 +21,7 @@ export const HANDLERS = {
   ...LIST_HANDLERS,
   ...MIGRATION_HANDLERS,
   ...SLOT_HANDLERS,
+  ...SET_ALGEBRA_HANDLERS,
+  ...SET_HANDLERS,
   ...STRING_HANDLERS,
 } as const satisfies Partial<Record<ServedCommand, Handler>>;

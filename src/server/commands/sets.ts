@@ -1,0 +1,286 @@
+/**
+ * Sets, one at a time; those over several sets are in set-algebra.ts. Source of texts and details,
+ * also of which argument is looked at first: Redis 7.0 src/t_set.c.
+ */
+
+import { entryValueWord } from "../arena/entry.ts";
+import {
+  argBytes,
+  argEnd,
+  argStart,
+  type Call,
+  failSyntax,
+  type Handler,
+  type PropagatedCommand,
+  writeTyped,
+} from "../call.ts";
+import { createByteRange } from "../types/byte-range.ts";
+import {
+  createSet,
+  freeSet,
+  SetWalk,
+  setAdd,
+  setHas,
+  setLength,
+  setRandom,
+  setRemove,
+} from "../types/set.ts";
+import { SET } from "../types/value-type.ts";
+import {
+  ALL_ELEMENTS,
+  argCount,
+  argPicks,
+  checkKeyLength,
+  checkMemberLengths,
+  headToGrow,
+  readHead,
+  replyRange,
+} from "./collections.ts";
+import {
+  argCursor,
+  matchesScan,
+  readScanOptions,
+  replyEmptyScan,
+  replyScan,
+  type Scannable,
+  type ScanOptions,
+} from "./scan.ts";
+
+const walk = new SetWalk();
+const member = createByteRange();
+
+function add(call: Call): void {
+  checkMemberLengths(call, 2, 1);
+  const head = headToGrow(call, 1, SET, writeTyped(call, 1, SET));
+  let added = 0;
+  for (let i = 2; i < call.argc; i++) {
+    if (setAdd(call.arena, head, call.buf, argStart(call, i), argEnd(call, i))) added++;
+  }
+  call.dirty += added;
+  call.out.integer(added);
+}
+
+function remove(call: Call): void {
+  const entry = writeTyped(call, 1, SET);
+  if (entry === 0) {
+    call.out.integer(0);
+    return;
+  }
+  const head = entryValueWord(call.arena, entry);
+  let removed = 0;
+  for (let i = 2; i < call.argc; i++) {
+    if (setRemove(call.arena, head, call.buf, argStart(call, i), argEnd(call, i))) removed++;
+  }
+  if (setLength(call.arena, head) === 0) call.db.remove(entry);
+  call.dirty += removed;
+  call.out.integer(removed);
+}
+
+/** Whether argument `i` is a member; `head` may be 0. */
+function has(call: Call, head: number, i: number): boolean {
+  return head !== 0 && setHas(call.arena, head, call.buf, argStart(call, i), argEnd(call, i));
+}
+
+function isMember(call: Call): void {
+  call.out.integer(has(call, readHead(call, 1, SET), 2) ? 1 : 0);
+}
+
+function areMembers(call: Call): void {
+  const head = readHead(call, 1, SET);
+  call.out.array(call.argc - 2);
+  for (let i = 2; i < call.argc; i++) call.out.integer(has(call, head, i) ? 1 : 0);
+}
+
+function length(call: Call): void {
+  const head = readHead(call, 1, SET);
+  call.out.integer(head === 0 ? 0 : setLength(call.arena, head));
+}
+
+/** Replies with all members. */
+export function replyMembers(call: Call, head: number): void {
+  if (head === 0) {
+    call.out.emptyArray();
+    return;
+  }
+  call.out.array(setLength(call.arena, head));
+  walk.begin(call.arena, head);
+  while (walk.next()) replyRange(call, walk.member);
+}
+
+function move(call: Call): void {
+  const sourceEntry = writeTyped(call, 1, SET);
+  if (sourceEntry === 0) {
+    call.out.integer(0);
+    return;
+  }
+  const targetEntry = writeTyped(call, 2, SET);
+  const source = entryValueWord(call.arena, sourceEntry);
+  const isThere = has(call, source, 3);
+  if (!isThere || sourceEntry === targetEntry) {
+    call.out.integer(isThere ? 1 : 0);
+    return;
+  }
+  checkKeyLength(call, 2);
+  const from = argStart(call, 3);
+  const to = argEnd(call, 3);
+  const target = headToGrow(call, 2, SET, targetEntry);
+  setAdd(call.arena, target, call.buf, from, to);
+  setRemove(call.arena, source, call.buf, from, to);
+  if (setLength(call.arena, source) === 0) call.db.remove(sourceEntry);
+  call.dirty++;
+  call.out.integer(1);
+}
+
+/** Members in one propagated SREM. */
+const REMOVED_MAX = 1024;
+
+function pop(call: Call): void {
+  if (call.argc > 3) failSyntax();
+  const wanted = call.argc === 3 ? argCount(call, 2) : -1;
+  const entry = writeTyped(call, 1, SET);
+  if (entry === 0 || wanted === 0) {
+    if (wanted < 0) call.out.nil();
+    else call.out.emptyArray();
+    return;
+  }
+  const head = entryValueWord(call.arena, entry);
+  if (wanted >= setLength(call.arena, head)) popAll(call, entry, head);
+  else popSome(call, entry, head, wanted);
+}
+
+function popAll(call: Call, entry: number, head: number): void {
+  call.dirty += setLength(call.arena, head);
+  replyMembers(call, head);
+  call.db.remove(entry);
+  call.propagateAs = [["DEL", argBytes(call, 1)]];
+}
+
+/** Pops `wanted` members, fewer than there are; -1 pops one that is not in an array, even the last. */
+function popSome(call: Call, entry: number, head: number, wanted: number): void {
+  const count = wanted < 0 ? 1 : wanted;
+  if (wanted >= 0) call.out.array(count);
+  const commands: PropagatedCommand[] = [];
+  const key = argBytes(call, 1);
+  let removed: Buffer[] = [];
+  for (let i = 0; i < count; i++) {
+    setRandom(call.arena, head, Math.random, member);
+    const popped = Buffer.from(member.bytes.subarray(member.start, member.end));
+    call.out.bulk(popped, 0, popped.length);
+    setRemove(call.arena, head, popped, 0, popped.length);
+    removed.push(popped);
+    if (removed.length < REMOVED_MAX && i + 1 < count) continue;
+    commands.push(["SREM", key, ...removed]);
+    removed = [];
+  }
+  if (setLength(call.arena, head) === 0) call.db.remove(entry);
+  call.dirty += count;
+  // Who replays it must remove the same members.
+  call.propagateAs = commands;
+}
+
+function pickRandom(call: Call): void {
+  if (call.argc > 3) failSyntax();
+  const picks = call.argc === 3 ? argPicks(call, 2) : 1;
+  const head = readHead(call, 1, SET);
+  if (call.argc === 2) {
+    if (head === 0) {
+      call.out.nil();
+      return;
+    }
+    setRandom(call.arena, head, Math.random, member);
+    replyRange(call, member);
+    return;
+  }
+  if (head === 0 || picks === 0) {
+    call.out.emptyArray();
+    return;
+  }
+  const held = setLength(call.arena, head);
+  const count = picks < 0 ? -picks : Math.min(picks, held);
+  call.out.array(count);
+  if (picks < 0) pickRepeatedly(call, head, count);
+  else if (count * 3 > held) pickByChance(call, head, count, held);
+  else pickDifferent(call, head, count);
+}
+
+function pickRepeatedly(call: Call, head: number, count: number): void {
+  for (let i = 0; i < count; i++) {
+    setRandom(call.arena, head, Math.random, member);
+    replyRange(call, member);
+  }
+}
+
+/** Looks at every member and takes it with the chance that is left for it: many of few. */
+function pickByChance(call: Call, head: number, count: number, held: number): void {
+  let wanted = count;
+  let left = held;
+  walk.begin(call.arena, head);
+  while (wanted > 0 && walk.next()) {
+    if (Math.random() * left < wanted) {
+      replyRange(call, walk.member);
+      wanted--;
+    }
+    left--;
+  }
+}
+
+/** Picks until there are enough different ones: few of many. */
+function pickDifferent(call: Call, head: number, count: number): void {
+  const { arena } = call;
+  const picked = createSet(arena);
+  while (setLength(arena, picked) < count) {
+    setRandom(arena, head, Math.random, member);
+    if (setAdd(arena, picked, member.bytes, member.start, member.end)) replyRange(call, member);
+  }
+  freeSet(arena, picked, ALL_ELEMENTS);
+}
+
+/** SSCAN's step: members that match. */
+class SetScan implements Scannable {
+  found = 0;
+  written = 0;
+  readonly #call: Call;
+  readonly #head: number;
+  readonly #options: ScanOptions;
+
+  constructor(call: Call, head: number, options: ScanOptions) {
+    this.#call = call;
+    this.#head = head;
+    this.#options = options;
+  }
+
+  step(cursor: number): number {
+    const next = walk.beginScan(this.#call.arena, this.#head, cursor);
+    while (walk.next()) {
+      this.found++;
+      if (!matchesScan(this.#call, this.#options, walk.member)) continue;
+      replyRange(this.#call, walk.member);
+      this.written++;
+    }
+    return next;
+  }
+}
+
+function scan(call: Call): void {
+  const cursor = argCursor(call, 2);
+  const head = readHead(call, 1, SET);
+  if (head === 0) {
+    replyEmptyScan(call);
+    return;
+  }
+  const options = readScanOptions(call, 3);
+  replyScan(call, cursor, options, new SetScan(call, head, options));
+}
+
+export const SET_HANDLERS = {
+  SADD: add,
+  SCARD: length,
+  SISMEMBER: isMember,
+  SMEMBERS: (call) => replyMembers(call, readHead(call, 1, SET)),
+  SMISMEMBER: areMembers,
+  SMOVE: move,
+  SPOP: pop,
+  SRANDMEMBER: pickRandom,
+  SREM: remove,
+  SSCAN: scan,
+} as const satisfies Record<string, Handler>;
