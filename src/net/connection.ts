@@ -192,6 +192,7 @@ export class Connection {
   #finish(error: Error | undefined): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
+    this.#isBlocked = false;
     clearTimeout(this.#closeTimer);
     this.out.clear();
     this.#owner?.onClose(error);

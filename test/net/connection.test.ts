@@ -183,6 +183,18 @@ describe("Connection", () => {
     expect(events).toHaveLength(1);
   });
 
+  test("what is written to a connection that ended while blocked is let go", async () => {
+    const { socket, connection } = setUp();
+    socket.room = 1;
+    send(connection, "abc");
+    await endOfTurn();
+    connection.closed(new Error("reset"));
+    send(connection, "more");
+    await endOfTurn();
+    expect(connection.backlogBytes).toBe(0);
+    expect(socket.calls).toEqual(["write 1/3"]);
+  });
+
   test("what is written while a flush runs waits for the next one", async () => {
     const { socket, connection } = setUp();
     const other = setUp();
