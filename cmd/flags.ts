@@ -13,6 +13,7 @@ import packageJson from "../package.json" with { type: "json" };
 import { type ConfigOf, type ConfigTable, loadConfig, renderDefaults } from "../src/base/config.ts";
 import { CodisError, errorText } from "../src/base/errors.ts";
 import { createLog, LOG_LEVELS, type Log, type LogLevel } from "../src/base/log.ts";
+import { connectServiceManager, type ServiceManager } from "./systemd.ts";
 
 export const EXIT_DONE = 0;
 export const EXIT_FAILED = 1;
@@ -185,10 +186,12 @@ async function serve<T extends ConfigTable>(
     ...(flags.log === undefined ? {} : { file: flags.log }),
   });
   for (const warning of warnings) log.warn(warning);
+  const manager = connectServiceManager();
   const role = await spec.start({ config, flags, log });
   const pidfile = flags.pidfile === undefined ? undefined : resolve(flags.pidfile);
   if (pidfile !== undefined) writePidfile(pidfile, log);
-  const stopListening = closeOnSignals(role, log, flags.supervised === true);
+  const stopListening = closeOnSignals(role, log, manager, flags.supervised === true);
+  manager.ready();
   if (flags.supervised) {
     process.stdout.write(`${JSON.stringify({ ready: true, addresses: role.addresses })}\n`);
   }
@@ -213,8 +216,14 @@ function writePidfile(path: string, log: Log): void {
  * ends when its stdin does: that pipe's other end is the parent, so it dies with it however it died.
  * @returns a function that stops listening
  */
-export function closeOnSignals(role: RunningRole, log: Log, supervised: boolean): () => void {
+export function closeOnSignals(
+  role: RunningRole,
+  log: Log,
+  manager: ServiceManager,
+  supervised = false,
+): () => void {
   const close = (reason: string): void => {
+    manager.stopping();
     log.info("stopping", { reason });
     // A failing close has nobody else to tell: the process must end all the same.
     role.close().catch((error: unknown) => {

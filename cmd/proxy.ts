@@ -170,7 +170,8 @@ async function comeOnline(
     await proxy.start();
   }
   const source = sourceOf(flags);
-  if (source !== undefined) proxy.registerWith(source);
+  // Not awaited: the dashboard may come up later, and its failure ends the proxy by itself.
+  if (source !== undefined) void proxy.registerWith(source);
 }
 
 function sourceOf({ dashboard, filesystem }: ProxyFlags): DashboardSource | undefined {

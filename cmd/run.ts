@@ -25,6 +25,7 @@ import {
 } from "./flags.ts";
 import { PROXY_ROLE } from "./proxy.ts";
 import { SERVER_ROLE } from "./server.ts";
+import { connectServiceManager } from "./systemd.ts";
 
 /** Each role behind the one shape that this file needs, whatever its table. */
 interface RunnableRole {
@@ -127,6 +128,7 @@ function checkFile(text: string, roles: readonly RunnableRole[]): void {
 
 async function serve(roles: readonly RunnableRole[], text: string): Promise<number> {
   const running: RunningRole[] = [];
+  const manager = connectServiceManager();
   const log = createLog({ role: "run", level: "INFO", format: "text" });
   const closeAll = async (): Promise<void> => {
     for (const role of running.toReversed()) await role.close();
@@ -138,7 +140,8 @@ async function serve(roles: readonly RunnableRole[], text: string): Promise<numb
       done: Promise.race(running.map((role) => role.done)),
       close: closeAll,
     };
-    const stopListening = closeOnSignals(all, log, false);
+    const stopListening = closeOnSignals(all, log, manager);
+    manager.ready();
     const exitCode = await all.done;
     stopListening();
     return exitCode;
