@@ -105,7 +105,8 @@ function openDescriptors(): number {
   }
 }
 
-function maxDescriptors(): number {
+/** The soft limit of open descriptors; Infinity without one, NaN when unknown. */
+export function maxDescriptors(): number {
   try {
     const limits = readFileSync("/proc/self/limits", "utf8");
     const soft = /^Max open files\s+(\d+)/m.exec(limits)?.[1];

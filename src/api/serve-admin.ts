@@ -23,11 +23,15 @@ export const ADMIN_CONNECTIONS_MAX = 1024;
 const REQUEST_TIMEOUT_MS = 60_000;
 /** A connection without a request is kept this long. */
 const KEEP_ALIVE_MS = 120_000;
+/** What is not answered this long after close is cut. */
+const CLOSE_GRACE_MS = 1000;
 
 export interface AdminServer {
   /** The listener's own report, `127.0.0.1:11080`; a wildcard is `[::]:port`, as upstream prints it. */
   readonly address: string;
-  /** Stops accepting; connections end after the answer they wait for. Idempotent. */
+  /** Refuses new connections; those that are open go on, each until its next answer. */
+  stopAccepting(): void;
+  /** Stops accepting and resolves when every connection has ended, CLOSE_GRACE_MS at most. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -54,16 +58,32 @@ export async function serveAdmin(
   });
   server.on("request", (message, response) => {
     // A rejection is a bug of ours: unhandled on purpose, so that `cmd/` prints it and ends.
-    void serveRequest(message, response, handle);
+    void serveRequest(message, response, handle, () => !server.listening);
   });
   const address = await listen(server, host, port, addr);
-  return { address, close: closeOnce(server) };
+  const closed = Promise.withResolvers<void>();
+  let grace: NodeJS.Timeout | undefined;
+  const stopAccepting = (): void => {
+    if (!server.listening) return;
+    server.close(() => {
+      clearTimeout(grace);
+      closed.resolve();
+    });
+  };
+  const close = (): Promise<void> => {
+    stopAccepting();
+    server.closeIdleConnections();
+    grace ??= setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
+    return closed.promise;
+  };
+  return { address, stopAccepting, close };
 }
 
 async function serveRequest(
   message: IncomingMessage,
   response: ServerResponse,
   handle: (request: AdminRequest) => Promise<AdminResponse>,
+  isClosing: () => boolean,
 ): Promise<void> {
   // The peer may go away at any time; there is nobody left to tell.
   message.on("error", ignore);
@@ -84,7 +104,7 @@ async function serveRequest(
     remoteIp,
     localIp,
   });
-  send(response, answer, false);
+  send(response, answer, isClosing());
 }
 
 function ignore(): void {}
@@ -142,15 +162,4 @@ function listenOn(server: Server, host: string, port: number): Promise<string> {
       resolve(formatAddress(isWildcard(host) ? host : bound.address, bound.port));
     });
   });
-}
-
-function closeOnce(server: Server): () => Promise<void> {
-  let closed: Promise<void> | undefined;
-  return () => {
-    closed ??= new Promise((resolve) => {
-      server.close(() => resolve());
-      server.closeIdleConnections();
-    });
-    return closed;
-  };
 }

@@ -26,11 +26,11 @@ export interface ProxyControl {
   /** @param flags bits of STATS_CMDS, STATS_RUNTIME */
   stats(flags: number): Promise<ProxyStats>;
   /** The 1024 slots as they are in force. */
-  slots(): readonly Slot[];
+  slots(): Promise<Slot[]>;
   /** Valid slots; resolves when all are applied and drained. */
   fillSlots(slots: readonly Slot[]): Promise<void>;
   /** Begins to serve; once more does nothing. */
-  start(): void;
+  start(): Promise<void>;
   resetStats(): Promise<void>;
   forceGc(): void;
   /** Resolves when requests in flight are answered; the process ends soon after. */
@@ -45,10 +45,10 @@ const OK = "OK";
 
 export function proxyRoutes(proxy: ProxyControl): Route[] {
   const model = (): unknown => PROXY.write(proxy.model);
-  const slots = (): unknown => SLOTS.write([...proxy.slots()]);
+  const slots = async (): Promise<unknown> => SLOTS.write(await proxy.slots());
   const overview = async (): Promise<unknown> => {
     const stats = await proxy.stats(STATS_ALL);
-    return { ...proxy.describe(), model: model(), stats, slots: slots() };
+    return { ...proxy.describe(), model: model(), stats, slots: await slots() };
   };
   return [
     { method: "GET", path: "/proxy", reply: overview },

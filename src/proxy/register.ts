@@ -24,8 +24,8 @@ const ATTEMPTS_AT_COORDINATOR = 30;
 /** Where the dashboard is to be found. */
 export type DashboardSource =
   | { readonly kind: "dashboard"; readonly addr: string }
-  /** `root` is the coordinator's folder. */
-  | { readonly kind: "filesystem"; readonly root: string };
+  /** `name` and `addr` as in dashboard.toml: `filesystem` and its folder. */
+  | { readonly kind: "coordinator"; readonly name: string; readonly addr: string };
 
 export interface RegisterPort {
   readonly productName: string;
@@ -41,8 +41,8 @@ export interface RegisterPort {
 
 /**
  * Resolves when the dashboard has put the proxy online, or the proxy is settled otherwise.
- * @throws CodisError "conflict" when the dashboard is another product's, "unavailable" `online proxy failed`
- *   after the last attempt
+ * @throws CodisError "usage" when the address is malformed or the dashboard another product's,
+ *   "unavailable" `online proxy failed` after the last attempt
  */
 export async function register(source: DashboardSource, port: RegisterPort): Promise<void> {
   const attempts = source.kind === "dashboard" ? ATTEMPTS_AT_DASHBOARD : ATTEMPTS_AT_COORDINATOR;
@@ -53,7 +53,8 @@ export async function register(source: DashboardSource, port: RegisterPort): Pro
       await attempt(source, port);
       return;
     } catch (error) {
-      if (!(error instanceof CodisError) || error instanceof WrongProduct) throw error;
+      // A wrong address or product stays wrong, however often it is tried.
+      if (!(error instanceof CodisError) || error.code === "usage") throw error;
       reason = error;
       port.onRetry(errorText(error), left);
     }
@@ -63,26 +64,23 @@ export async function register(source: DashboardSource, port: RegisterPort): Pro
   throw new CodisError("unavailable", "online proxy failed", reason);
 }
 
-/** No later attempt can help: the operator named the wrong dashboard, or the wrong product. */
-class WrongProduct extends CodisError {}
-
 async function attempt(source: DashboardSource, port: RegisterPort): Promise<void> {
   const addr = await findDashboard(source, port.productName);
   const { client, model } = await DashboardClient.open(addr);
   if (model.product_name !== port.productName) {
     const got = encodeRecord(TOPOM, model);
-    throw new WrongProduct("conflict", `unexcepted product name, got model =\n${got}`);
+    throw new CodisError("usage", `unexcepted product name, got model =\n${got}`);
   }
   await client.onlineProxy(port.adminAddr);
 }
 
 async function findDashboard(source: DashboardSource, productName: string): Promise<string> {
   if (source.kind === "dashboard") return source.addr;
-  const coordinator = openCoordinator("filesystem", source.root);
+  const coordinator = openCoordinator(source.name, source.addr);
   try {
     const topom = await new Store(coordinator, productName).loadTopom();
     if (topom !== undefined) return topom.admin_addr;
-    const text = `no dashboard of product ${productName} is registered in ${source.root}`;
+    const text = `no dashboard of product ${productName} is registered at ${source.addr}`;
     throw new CodisError("missing", text);
   } finally {
     await coordinator.close();

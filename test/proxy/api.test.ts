@@ -33,13 +33,13 @@ class RecordedProxy implements ProxyControl {
     this.calls.push(["stats", flags]);
     return this.nextStats;
   }
-  slots(): Slot[] {
+  async slots(): Promise<Slot[]> {
     return this.filled;
   }
   async fillSlots(slots: readonly Slot[]): Promise<void> {
     this.filled = [...slots];
   }
-  start(): void {
+  async start(): Promise<void> {
     this.isOnline = true;
   }
   async resetStats(): Promise<void> {
@@ -200,7 +200,7 @@ describe("what only ours does", () => {
     const proxy = new RecordedProxy();
     const handle = serve(proxy);
     expect(await handle(request("GET", "/readyz"))).toMatchObject({ status: 503 });
-    proxy.start();
+    await proxy.start();
     expect(await handle(request("GET", "/readyz"))).toMatchObject({ status: 200 });
     proxy.nextStats = readGolden<ProxyStats>("proxy/stats.json");
     const { body } = await handle(request("GET", "/metrics"));

@@ -95,7 +95,7 @@ describe("register", () => {
         await coordinator.update(topomPath("demo"), encodeRecord(TOPOM, topom));
         await coordinator.close();
       };
-      await register({ kind: "filesystem", root }, port);
+      await register({ kind: "coordinator", name: "filesystem", addr: root }, port);
       expect(port.retries).toEqual([[expect.stringContaining("no dashboard of product demo"), 29]]);
       expect(seen.length).toBe(2);
     } finally {
