@@ -77,17 +77,17 @@ export class Statistics {
   }
 
   async #poll<T>(ask: () => Promise<T>): Promise<Answer<T>> {
-    const unixtime = Math.floor(this.#port.now() / 1000);
+    const unixtime = (): number => Math.floor(this.#port.now() / 1000);
     const asked = ask().then(
-      (stats): Answer<T> => ({ stats, unixtime }),
+      (stats): Answer<T> => ({ stats, unixtime: unixtime() }),
       (error: unknown): Answer<T> => {
         if (!(error instanceof CodisError)) throw error;
-        return { error: { Cause: error.message, Stack: null }, unixtime };
+        return { error: { Cause: error.message, Stack: null }, unixtime: unixtime() };
       },
     );
     const late = this.#port
       .wait(POLL_TIMEOUT_MS)
-      .then((): Answer<T> => ({ unixtime, timeout: true }));
+      .then((): Answer<T> => ({ unixtime: unixtime(), timeout: true }));
     return await Promise.race([asked, late]);
   }
 }

@@ -6,13 +6,13 @@ import { pushedSlot } from "../../src/dashboard/pushed-slot.ts";
 import { decodeRecord, encodeJson } from "../../src/model/encode.ts";
 import { GROUP } from "../../src/model/group.ts";
 import { FORWARD_SEMI_ASYNC, MAPPING, SLOT } from "../../src/model/slot.ts";
+import { goldenPath } from "../golden/load.ts";
 import { clusterOf, groupOf, moving } from "./clusters.ts";
 
-const STORAGE = join(import.meta.dir, "../golden/storage");
 const ipOf = (addr: string): string => addr.slice(0, addr.lastIndexOf(":"));
 
 function readTree(folder: string): string[] {
-  const path = join(STORAGE, "fs-demo/data/codis3/demo", folder);
+  const path = join(goldenPath("storage/fs-demo/data/codis3/demo"), folder);
   return readdirSync(path).map((name) => readFileSync(join(path, name), "utf8"));
 }
 
@@ -35,7 +35,7 @@ test("The slots of a stored tree are those the original serves, byte for byte", 
   const slots = cluster.slots.map((mapping) =>
     SLOT.write(pushedSlot(cluster, mapping, { forwardMethod: FORWARD_SEMI_ASYNC, ipOf })),
   );
-  const recorded = readFileSync(join(STORAGE, "fs-demo.topom-slots.json"), "utf8");
+  const recorded = readFileSync(goldenPath("storage/fs-demo.topom-slots.json"), "utf8");
   expect(encodeJson(slots)).toBe(recorded);
 });
 
