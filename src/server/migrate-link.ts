@@ -255,8 +255,8 @@ function connectFailure(error: unknown): string {
   if (!(error instanceof CodisError)) return WRITE_FAILED;
   if (error.code === "timeout") return CONNECT_FAILED;
   const reason = error.cause instanceof Error ? error.cause.message : "";
-  // A refused connection shows when it is written to, there.
-  return reason.startsWith("getaddrinfo")
-    ? `ERR Can't connect to target node: ${reason}`
-    : WRITE_FAILED;
+  // A refused connection shows there when it is written to.
+  if (!reason.startsWith("getaddrinfo")) return WRITE_FAILED;
+  const why = reason.includes("ENOTFOUND") ? "Name or service not known" : reason;
+  return `ERR Can't connect to target node: ${why}`;
 }

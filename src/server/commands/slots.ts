@@ -24,6 +24,7 @@ const INT32_MAX = 0x7fffffff;
 const SCAN_COUNT_DEFAULT = 10;
 /** Cursors are 64-bit; longer digits are out of range. */
 const CURSOR = /^\s*([+-]?)(\d{1,20})$/;
+const UINT32_MAX = 2n ** 32n - 1n;
 const UINT64_MAX = 2n ** 64n - 1n;
 
 const BAD_TTL = "ERR invalid ttl value, must be >= 0";
@@ -63,18 +64,22 @@ function slotsInfo(call: Call): void {
   }
 }
 
-/** A cursor as strtoul takes it: a sign is allowed, what is negative wraps round. */
-function argCursor(call: Call, i: number): number {
+/**
+ * A cursor as strtoul takes it: a sign is allowed.
+ * @returns a u32; undefined for a number no scan of ours has answered
+ */
+function argCursor(call: Call, i: number): number | undefined {
   const match = CURSOR.exec(argText(call, i));
   if (match === null) throw new ReplyError(INVALID_CURSOR);
   const size = BigInt(match[2]!);
   if (size > UINT64_MAX) throw new ReplyError(INVALID_CURSOR);
-  return Number(BigInt.asUintN(32, match[1] === "-" ? -size : size));
+  const isOurs = size <= UINT32_MAX && (match[1] !== "-" || size === 0n);
+  return isOurs ? Number(size) : undefined;
 }
 
 function slotsScan(call: Call): void {
   const slot = argSlot(call, 1);
-  let cursor = argCursor(call, 2);
+  const start = argCursor(call, 2);
   if (call.argc !== 3 && call.argc !== 5) throw new ReplyError(wrongArity("SLOTSSCAN"));
   let count = SCAN_COUNT_DEFAULT;
   if (call.argc === 5) {
@@ -84,9 +89,11 @@ function slotsScan(call: Call): void {
   }
   const { arena, db, out } = call;
   const found: number[] = [];
-  do {
+  let cursor = start ?? 0;
+  while (start !== undefined) {
     cursor = db.scanSlot(slot, cursor, found);
-  } while (cursor !== 0 && found.length < count);
+    if (cursor === 0 || found.length >= count) break;
+  }
   out.array(2);
   out.bulkText(String(cursor));
   out.array(found.length);
