@@ -160,7 +160,7 @@ class WorkerPlane implements Plane {
   }
 
   #spawn(): Worker {
-    const worker = new Worker(new URL("./worker.ts", import.meta.url));
+    const worker = new Worker(workerUrl());
     worker.onmessage = ({ data }: MessageEvent<WorkerAnswer>) => this.#take(data);
     worker.onerror = (event) => this.#died(event.message);
     worker.addEventListener("close", () => this.#died("it ended"));
@@ -209,3 +209,9 @@ class WorkerPlane implements Plane {
 
 /** A request before it got its number. */
 type Asked = WorkerRequest extends infer R ? (R extends unknown ? Omit<R, "id"> : never) : never;
+
+/** In the executable all modules are one file at the root, and the worker keeps its folder. */
+function workerUrl(): URL {
+  const path = Bun.isStandaloneExecutable ? "./src/proxy/worker.ts" : "./worker.ts";
+  return new URL(path, import.meta.url);
+}

@@ -1,0 +1,65 @@
+/**
+ * `codis server`: flags and TOML to config to role. Flags are named as redis-server's options.
+ */
+
+import type { Command } from "commander";
+import { checkConfig } from "../src/base/config.ts";
+import { CodisError } from "../src/base/errors.ts";
+import { parseSize } from "../src/base/size.ts";
+import { SERVER_CONFIG, type ServerConfig } from "../src/server/config.ts";
+import { startServer } from "../src/server/server.ts";
+import { type RoleSpec, runRole } from "./flags.ts";
+
+export const SERVER_ROLE: RoleSpec<typeof SERVER_CONFIG> = {
+  name: "server",
+  summary: "An in-memory Redis-compatible server with slots that can be moved.",
+  example: "codis server --port 6379 --dir /var/lib/codis --appendonly yes",
+  table: SERVER_CONFIG,
+  options(command: Command): void {
+    command
+      .option("--bind <host>", "address to listen on")
+      .option("--port <port>", "port to listen on; 0 takes a free one")
+      .option("--dir <folder>", "where the append-only file lies")
+      .option("--appendonly <yes|no>", "keep an append-only file")
+      .option("--maxmemory <size>", "refuse writes above this: 4gb; 0 is no limit");
+  },
+  override(config, flags): ServerConfig {
+    const changed: ServerConfig = { ...config, ...overrides(flags) };
+    checkConfig(SERVER_CONFIG, changed);
+    return changed;
+  },
+  async start({ config, log }) {
+    const server = await startServer(config, log);
+    return {
+      addresses: { server: `${config.bind}:${server.port}` },
+      done: server.done,
+      close: () => server.close(),
+    };
+  },
+};
+
+/** @returns the exit code, after the server has ended */
+export function runServer(argv: readonly string[]): Promise<number> {
+  return runRole(SERVER_ROLE, argv);
+}
+
+function overrides(flags: Readonly<Record<string, unknown>>): Partial<ServerConfig> {
+  const { bind, port, dir, appendonly, maxmemory } = flags as Readonly<Record<string, string>>;
+  return {
+    ...(bind !== undefined && { bind }),
+    ...(port !== undefined && { port: portOf(port) }),
+    ...(dir !== undefined && { dir }),
+    ...(appendonly !== undefined && { appendonly: yesOrNo("appendonly", appendonly) }),
+    ...(maxmemory !== undefined && { maxmemory: parseSize(maxmemory) }),
+  };
+}
+
+function portOf(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw new CodisError("usage", `Cannot use --port ${text}: a port is 0..65535`);
+}
+
+function yesOrNo(name: string, text: string): boolean {
+  if (text === "yes" || text === "no") return text === "yes";
+  throw new CodisError("usage", `Cannot use --${name} ${text}: it must be yes or no`);
+}
