@@ -1,6 +1,7 @@
 /**
  * `codis proxy`: flags and TOML to config to role. Option names and their texts are the original's
- * (spec/proxy.md 1.4); one of --dashboard, --filesystem, --fillslots brings the proxy online by itself.
+ * (spec/proxy.md 1.4); one of --dashboard, --filesystem, --fillslots brings the proxy online by
+ * itself.
  */
 
 import { readFileSync } from "node:fs";

@@ -74,7 +74,7 @@ export class DashboardClient {
     await this.#put("loglevel", level);
   }
 
-  // -- proxies: by admin address, then by token ------------------------------------------------------
+  // -- proxies: by admin address, then by token --------------------------------------------------
 
   async createProxy(addr: string): Promise<void> {
     await this.#put("proxy/create", addr);
@@ -92,7 +92,7 @@ export class DashboardClient {
     await this.#put("proxy/remove", token, flagOf(force));
   }
 
-  // -- groups ----------------------------------------------------------------------------------------
+  // -- groups ------------------------------------------------------------------------------------
 
   async createGroup(gid: number): Promise<void> {
     await this.#put("group/create", gid);
@@ -139,7 +139,7 @@ export class DashboardClient {
     await this.#put("group/action/remove", addr);
   }
 
-  // -- slots -----------------------------------------------------------------------------------------
+  // -- slots -------------------------------------------------------------------------------------
 
   async createSlotAction(sid: number, gid: number): Promise<void> {
     await this.#put("slots/action/create", sid, gid);
@@ -183,7 +183,7 @@ export class DashboardClient {
     return new Map(moves.map(([sid, gid]) => [Number(sid), gid]));
   }
 
-  // -- sentinels -------------------------------------------------------------------------------------
+  // -- sentinels ---------------------------------------------------------------------------------
 
   async addSentinel(addr: string): Promise<void> {
     await this.#put("sentinels/add", addr);

@@ -31,8 +31,8 @@ export interface Call {
 
 /**
  * @returns the parsed JSON of a 200 answer
- * @throws CodisError "unavailable" or "timeout" when there was no answer, "denied" for a wrong xauth,
- *   "conflict" with `[Remote Error] <cause>` for what the peer refused
+ * @throws CodisError "unavailable" or "timeout" when there was no answer, "denied" for a wrong
+ *   xauth, "conflict" with `[Remote Error] <cause>` for what the peer refused
  */
 export async function callAdmin(call: Call): Promise<unknown> {
   const answer = await exchange(call);

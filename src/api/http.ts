@@ -1,13 +1,13 @@
 /**
- * Pure: an admin API as a table of routes. A request and an answer are plain values, so every route is
- * tested without a port; serve-admin.ts puts them on the wire.
+ * Pure: an admin API as a table of routes. A request and an answer are plain values, so every route
+ * is tested without a port; serve-admin.ts puts them on the wire.
  *
- *   AdminRequest ──> clean path? ──> route ──> may it change things? ──> xauth ──> handler ──> value
- *        └─ 301            └─ 404         └─ 800                   └─ 800     └─ 800    └─ 200 JSON
+ *   AdminRequest ──> clean path? ──> route? ──> may change things? ──> xauth? ──> handler ──> value
+ *                     └─ 301         └─ 404      └─ 800                └─ 800     └─ 800      └─ 200
  *
  * What upstream's clients see is kept to the letter: 4-blank JSON, 404 as text, HEAD like GET, one
- * trailing slash accepted, gzip whenever the word is in Accept-Encoding, and status 800 for an error.
- * Source: Codis pkg/utils/rpc/api.go over martini; spec/proxy.md 7, spec/dashboard.md 5.
+ * trailing slash accepted, gzip whenever the word is in Accept-Encoding, and status 800 for an
+ * error. Source: Codis pkg/utils/rpc/api.go over martini; spec/proxy.md 7, spec/dashboard.md 5.
  */
 
 import { posix } from "node:path";
@@ -18,7 +18,9 @@ import { encodeJson } from "../model/encode.ts";
 /** A body above this is refused: 1024 slots with many replicas each take about 1 MiB. */
 export const ADMIN_BODY_BYTES_MAX = 8 * 1024 * 1024;
 
-/** Status of an error that carries its cause; upstream's clients read a cause only from this one. */
+/**
+ * Status of an error that carries its cause; upstream's clients read a cause only from this one.
+ */
 export const STATUS_CAUSE = 800;
 
 const JSON_TYPE = "application/json; charset=utf-8";
@@ -80,7 +82,9 @@ interface CompiledRoute {
   readonly pattern: RegExp;
 }
 
-/** Makes the function that answers every request of one admin port. It rejects only on our own bugs. */
+/**
+ * Makes the function that answers every request of one admin port. It rejects only on our own bugs.
+ */
 export function createHandler(api: AdminApi): (request: AdminRequest) => Promise<AdminResponse> {
   const compiled = api.routes.map((route) => ({ route, pattern: compilePath(route.path) }));
   return async (request) => {

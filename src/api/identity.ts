@@ -1,6 +1,7 @@
 /**
  * How a process describes itself in its model: who it is, and under which address others reach it.
- * Source: spec/proxy.md 9.2, spec/dashboard.md 2; Codis pkg/utils/resolver.go `ReplaceUnspecifiedIP`.
+ * Source: spec/proxy.md 9.2, spec/dashboard.md 2; Codis pkg/utils/resolver.go
+ * `ReplaceUnspecifiedIP`.
  */
 
 import { lookup } from "node:dns/promises";

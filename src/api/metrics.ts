@@ -1,7 +1,7 @@
 /**
- * What each role serves beside its own API: `/metrics` in Prometheus' text form, `/livez` (this process
- * answers) and `/readyz` (it does its work; else 503 with the reason). No credential: they show no data
- * and no password. The numbers are collected when asked for.
+ * What each role serves beside its own API: `/metrics` in Prometheus' text form, `/livez` (this
+ * process answers) and `/readyz` (it does its work; else 503 with the reason). No credential: they
+ * show no data and no password. The numbers are collected when asked for.
  */
 
 import { readdirSync, readFileSync } from "node:fs";

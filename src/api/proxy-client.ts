@@ -30,8 +30,8 @@ export class ProxyClient {
   }
 
   /**
-   * Asks the proxy who it is, so that the xauth can be computed, and makes a client that may do all.
-   * The password is not checked here: call `xping`.
+   * Asks the proxy who it is, so that the xauth can be computed, and makes a client that may do
+   * all. The password is not checked here: call `xping`.
    */
   static async open(
     addr: string,
@@ -51,7 +51,9 @@ export class ProxyClient {
     return (await this.#get("/proxy")) as ProxyOverview;
   }
 
-  /** Throws CodisError "denied" when the xauth, hence the product's password, is not the proxy's. */
+  /**
+   * Throws CodisError "denied" when the xauth, hence the product's password, is not the proxy's.
+   */
   async xping(): Promise<void> {
     await this.#get(`/api/proxy/xping/${this.#xauth}`);
   }

@@ -2,7 +2,7 @@
  * The adapter that serves an admin API: the only place that knows that upstream's error status 800
  * can be sent by Bun's node:http and by no `Response` of `Bun.serve`.
  *
- *   socket ──> node:http ──> body, bounded in bytes and time ──> handler ──> status line, headers, body
+ *   socket ──> node:http ──> body, bounded in bytes and time ──> handler ──> status line ...
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -17,39 +17,63 @@ import {
   STATUS_CAUSE,
 } from "./http.ts";
 
-/** Connections at once on one admin port; a further one is closed. */
-export const ADMIN_CONNECTIONS_MAX = 1024;
-/** A request's headers and body must have come within this. */
-const REQUEST_TIMEOUT_MS = 60_000;
-/** A connection without a request is kept this long. */
-const KEEP_ALIVE_MS = 120_000;
-/** What is not answered this long after close is cut. */
-const CLOSE_GRACE_MS = 1000;
+export interface AdminLimits {
+  /**
+   * Connections at once that have sent something; a further one is closed. Bun tells of a
+   * connection at its first byte, so a silent one is not counted; it ends after `requestTimeoutMs`.
+   */
+  readonly connectionsMax: number;
+  /** A request must have come whole within this, else 408. */
+  readonly requestTimeoutMs: number;
+  /** A connection without a request is kept this long. */
+  readonly keepAliveMs: number;
+  /** What is not answered this long after close is cut. */
+  readonly closeGraceMs: number;
+}
+
+const LIMITS: AdminLimits = {
+  connectionsMax: 1024,
+  requestTimeoutMs: 60_000,
+  keepAliveMs: 120_000,
+  closeGraceMs: 1000,
+};
+
+/** How often the timeouts of all connections are looked at. */
+const CHECK_PERIOD_MS = 1000;
 
 export interface AdminServer {
-  /** The listener's own report, `127.0.0.1:11080`; a wildcard is `[::]:port`, as upstream prints it. */
+  /**
+   * The listener's own report, `127.0.0.1:11080`; a wildcard is `[::]:port`, as upstream prints it.
+   */
   readonly address: string;
   /** Refuses new connections; those that are open go on, each until its next answer. */
   stopAccepting(): void;
-  /** Stops accepting and resolves when every connection has ended, CLOSE_GRACE_MS at most. Idempotent. */
+  /** Stops accepting and resolves when every connection has ended, within the grace. Idempotent. */
   close(): Promise<void>;
 }
 
 /**
  * Binds `addr` exclusively and answers with `handle`.
  * @param addr `host:port`; port 0 takes any
+ * @param changes limits other than the usual ones
  * @throws CodisError "usage" for a malformed address, "unavailable" when it cannot be bound
  */
 export async function serveAdmin(
   addr: string,
   handle: (request: AdminRequest) => Promise<AdminResponse>,
+  changes: Partial<AdminLimits> = {},
 ): Promise<AdminServer> {
   const { host, port } = parseAddress(addr);
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS });
-  server.keepAliveTimeout = KEEP_ALIVE_MS;
+  const limits = { ...LIMITS, ...changes };
+  const server = createServer({
+    requestTimeout: limits.requestTimeoutMs,
+    headersTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    connectionsCheckingInterval: Math.min(CHECK_PERIOD_MS, limits.requestTimeoutMs),
+  });
   const connections = new Set<Socket>();
   server.on("connection", (socket: Socket) => {
-    if (connections.size >= ADMIN_CONNECTIONS_MAX) {
+    if (connections.size >= limits.connectionsMax) {
       socket.destroy();
       return;
     }
@@ -73,7 +97,7 @@ export async function serveAdmin(
   const close = (): Promise<void> => {
     stopAccepting();
     server.closeIdleConnections();
-    grace ??= setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
+    grace ??= setTimeout(() => server.closeAllConnections(), limits.closeGraceMs);
     return closed.promise;
   };
   return { address, stopAccepting, close };
@@ -123,18 +147,13 @@ function readBody(message: IncomingMessage): Promise<Buffer | "too large" | "cut
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
-    const timer = setTimeout(() => message.destroy(), REQUEST_TIMEOUT_MS);
-    const end = (result: Buffer | "too large" | "cut"): void => {
-      clearTimeout(timer);
-      resolve(result);
-    };
     message.on("data", (chunk: Buffer) => {
       bytes += chunk.length;
       if (bytes <= ADMIN_BODY_BYTES_MAX) chunks.push(chunk);
-      else end("too large");
+      else resolve("too large");
     });
-    message.on("end", () => end(Buffer.concat(chunks)));
-    message.on("close", () => end("cut"));
+    message.on("end", () => resolve(Buffer.concat(chunks)));
+    message.on("close", () => resolve("cut"));
   });
 }
 

@@ -47,7 +47,9 @@ export function hardwareAddresses(): string[] {
   return macs;
 }
 
-/** Throws CodisError "denied" unless `given` is `expected`; takes the same time for every wrong one. */
+/**
+ * Throws CodisError "denied" unless `given` is `expected`; takes the same time for every wrong one.
+ */
 export function checkXauth(expected: string, given: string): void {
   const wanted = Buffer.from(expected);
   const bytes = Buffer.from(given);

@@ -1,13 +1,14 @@
 /**
- * Configuration as a table: one row per key says kind, default, rule and meaning; loading, checking,
- * the printed default file and the JSON shown by the admin API all read it.
+ * Configuration as a table: one row per key says kind, default, rule and meaning; loading,
+ * checking, the printed default file and the JSON shown by the admin API all read it.
  *
  *   TOML text ──> loadConfig(table) ──> typed object + warnings
  *   table ──> renderDefaults ──> commented TOML that loads back to the defaults
  *
- * Keys match without case. An unknown key is a warning naming the nearest known one; a wrong type or
- * a broken rule is CodisError "usage": `invalid <key>` (upstream's text) with value, rule and line as
- * its cause. Inside, sizes are bytes and durations milliseconds; in files and JSON both are texts.
+ * Keys match without case. An unknown key is a warning naming the nearest known one; a wrong type
+ * or a broken rule is CodisError "usage": `invalid <key>` (upstream's text) with value, rule and
+ * line as its cause. Inside, sizes are bytes and durations milliseconds; in files and JSON both are
+ * texts.
  */
 
 import { parse, TomlError } from "smol-toml";
@@ -24,7 +25,9 @@ interface RowOf<Kind extends string, Default, Value> {
   readonly default: Default;
   /** One or two sentences for the default file. */
   readonly comment: string;
-  /** A password: `"omit"` leaves it out of JSON, `"blank"` shows "" there. Never in an error text. */
+  /**
+   * A password: `"omit"` leaves it out of JSON, `"blank"` shows "" there. Never in an error text.
+   */
   readonly secret?: "omit" | "blank";
   /** The rule `value` breaks, to be read after the value (`must not be empty`), or undefined. */
   check?(value: Value, config: Readonly<Record<string, ConfigValue>>): string | undefined;
@@ -99,7 +102,9 @@ export function loadConfig<T extends ConfigTable>(
   return { config: config as ConfigOf<T>, warnings };
 }
 
-/** The names of the tables in `text` (`[proxy]` -> `proxy`). Throws CodisError "usage" on bad TOML. */
+/**
+ * The names of the tables in `text` (`[proxy]` -> `proxy`). Throws CodisError "usage" on bad TOML.
+ */
 export function configSections(text: string): string[] {
   const values = parseToml(text);
   return Object.keys(values).filter((name) => isTable(values[name]));

@@ -1,5 +1,6 @@
 /**
- * "Did you mean": the known word closest to one that is not known, for config keys, flags and verbs.
+ * "Did you mean": the known word closest to one that is not known, for config keys, flags and
+ * verbs.
  */
 
 /** Edits (insert, delete, replace, swap of neighbours) that turn `a` into `b`; both short. */

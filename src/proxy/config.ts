@@ -259,8 +259,8 @@ export const PROXY_CONFIG = {
     choices: ["", "codis"],
     default: "",
     comment:
-      'Not in the original. "codis" forwards commands that are in no table, and multi-key commands ' +
-      "by their first key, as the original does: one client can then break others.",
+      'Not in the original. "codis" forwards commands that are in no table, and those with several ' +
+      "keys by their first key, as the original does: one client can then break others.",
   },
   allow_remote_unauthenticated: {
     kind: "bool",

@@ -2,7 +2,8 @@
  * The assembly of a proxy: the only file that wires its parts. The data plane runs in one thread or
  * several; the admin API, the slot table and the life cycle live here, in the main thread.
  *
- *   bind clients' port ─> bind admin port ─> token, xauth, model ─> created ─start─> online ─close─> closed
+ *   bind clients' port ──> bind admin port ──> token, xauth, model ──> created
+ *   created ──start──> online ──close──> closed
  *
  *   created   clients are told that the proxy is not online; the admin API works
  *   online    serves
@@ -84,7 +85,8 @@ export class CodisProxy implements ProxyControl {
 
   /**
    * Binds both ports and serves the admin API; clients are refused until `start`.
-   * @throws CodisError when a port is taken or no address can be advertised; nothing stays open then
+   * @throws CodisError when a port is taken or no address can be advertised; nothing stays open
+   *   then
    */
   static async open(options: ProxyOptions): Promise<CodisProxy> {
     const { config, log, threads } = options;
@@ -269,7 +271,9 @@ export class CodisProxy implements ProxyControl {
     clearTimeout(timer);
   }
 
-  /** Stops accepting and answers what is in flight; the admin port closes behind its last answer. */
+  /**
+   * Stops accepting and answers what is in flight; the admin port closes behind its last answer.
+   */
   shutdown(): Promise<void> {
     void this.close();
     return this.#drained!;
@@ -308,7 +312,7 @@ function closedError(): CodisError {
   return new CodisError("closed", "use of closed proxy");
 }
 
-// -- addresses --------------------------------------------------------------------------------------
+// -- addresses -----------------------------------------------------------------------------------
 
 async function bindClientPort(config: ProxyConfig): Promise<BoundPort> {
   const { host, port } = parseAddress(config.proxy_addr);

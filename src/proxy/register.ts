@@ -1,11 +1,12 @@
 /**
- * A proxy announces itself: it finds its product's dashboard and asks to be put online. The dashboard
- * then calls back: model, xping, fillslots, start, sentinels.
+ * A proxy announces itself: it finds its product's dashboard and asks to be put online. The
+ * dashboard then calls back: model, xping, fillslots, start, sentinels.
  *
  *   find the dashboard ──> GET its model: same product? ──> PUT online ──> done
  *        └── not there ───────┴── no answer ─────────────────┴── refused ──> wait, try again
  *
- * Source: Codis cmd/proxy/main.go `AutoOnlineWithDashboard`, `AutoOnlineWithCoordinator`; spec/proxy.md 9.4.
+ * Source: Codis cmd/proxy/main.go `AutoOnlineWithDashboard`, `AutoOnlineWithCoordinator`;
+ * spec/proxy.md 9.4.
  */
 
 import { DashboardClient } from "../api/dashboard-client.ts";

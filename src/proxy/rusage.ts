@@ -11,7 +11,10 @@ import type { Clock } from "../base/clock.ts";
 
 export const SAMPLE_PERIOD_MS = 1000;
 
-/** Linux counts CPU time in ticks of 10 ms and memory in pages for /proc; both are fixed on amd64, arm64. */
+/**
+ * Linux counts CPU time in ticks of 10 ms and memory in pages for /proc; both are fixed on amd64,
+ * arm64.
+ */
 const TICK_NS = 10_000_000;
 const PAGE_BYTES = 4096;
 

@@ -190,7 +190,8 @@ describe("a call that fails", () => {
     const error = await failureOf(new ProxyClient(gone.address).model());
     expect([error.code, error.message]).toEqual([
       "unavailable",
-      `Get "http://${gone.address}/api/proxy/model": dial tcp ${gone.address}: connect: connection refused`,
+      `Get "http://${gone.address}/api/proxy/model": ` +
+        `dial tcp ${gone.address}: connect: connection refused`,
     ]);
   });
 

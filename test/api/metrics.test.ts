@@ -33,7 +33,7 @@ test("metrics are printed in Prometheus' form, labels escaped", () => {
   );
 });
 
-test("a role answers whether it lives, whether it is ready, and its metrics, to anybody", async () => {
+test("a role tells anybody whether it lives, whether it is ready, and its metrics", async () => {
   let reason: string | undefined = "not online";
   const handle = createHandler({
     home: "/",

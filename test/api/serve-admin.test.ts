@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { ADMIN_BODY_BYTES_MAX, type AdminRequest, createHandler } from "../../src/api/http.ts";
 import { type AdminServer, serveAdmin } from "../../src/api/serve-admin.ts";
 import { parseAddress } from "../../src/base/address.ts";
@@ -40,6 +40,15 @@ function exchange(address: string, text: string): Promise<string> {
     socket.on("close", () => resolve(received));
     socket.on("error", reject);
     socket.write(text);
+  });
+}
+
+/** A connection that has got one answer and stays open. */
+function keptConnection(address: string): Promise<Socket> {
+  return new Promise((resolve) => {
+    const socket = connect(parseAddress(address));
+    socket.once("data", () => resolve(socket));
+    socket.write("GET /proxy HTTP/1.1\r\nHost: x\r\n\r\n");
   });
 }
 
@@ -86,7 +95,8 @@ describe("serveAdmin", () => {
   test("refuses a body above the limit with a cause and closes", async () => {
     server = await serveAdmin("127.0.0.1:0", handle);
     const put = (bytes: number): string =>
-      `PUT /length HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${bytes}\r\n\r\n${"x".repeat(bytes)}`;
+      "PUT /length HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" +
+      `Content-Length: ${bytes}\r\n\r\n${"x".repeat(bytes)}`;
     expect(await exchange(server.address, put(100_000))).toEndWith("\r\n\r\n100000");
     const answer = await exchange(server.address, put(ADMIN_BODY_BYTES_MAX + 1));
     expect(answer).toStartWith("HTTP/1.1 800 status code 800\r\n");
@@ -105,6 +115,27 @@ describe("serveAdmin", () => {
       socket.on("close", () => resolve());
     });
     expect(await exchange(server.address, get("/proxy"))).toStartWith("HTTP/1.1 200 OK");
+  });
+
+  test("refuses connections above the limit and takes them again below it", async () => {
+    server = await serveAdmin("127.0.0.1:0", handle, { connectionsMax: 2 });
+    const { address } = server;
+    const kept = await Promise.all([1, 2].map(() => keptConnection(address)));
+    const refused = exchange(address, get("/proxy")).catch((error: Error) => error.message);
+    expect(["", "read ECONNRESET"]).toContain(await refused);
+    const gone = Promise.withResolvers<void>();
+    kept[0]!.on("close", () => gone.resolve()).write(get("/proxy"));
+    await gone.promise;
+    expect(await exchange(address, get("/proxy"))).toStartWith("HTTP/1.1 200 OK");
+    kept[1]!.destroy();
+  });
+
+  test("ends a request that does not come whole in time, and a silent connection", async () => {
+    server = await serveAdmin("127.0.0.1:0", handle, { requestTimeoutMs: 20 });
+    const half = "PUT /length HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc";
+    for (const sent of ["", "GET / HT", half]) {
+      expect(await exchange(server.address, sent)).toStartWith("HTTP/1.1 408 Request Timeout\r\n");
+    }
   });
 
   test("a taken port and a malformed address are errors that say so", async () => {

@@ -129,7 +129,7 @@ for (const threads of [1, 2]) {
       expect(await held).toBe("OK");
     });
 
-    test("shuts down on request: the answer comes, both ports close, the process may end", async () => {
+    test("shuts down on request: the answer comes, both ports close, it ends", async () => {
       const proxy = await openProxy(threads);
       const admin = await adminOf(proxy);
       await admin.fillSlots(halves());

@@ -3,7 +3,7 @@ import { parseProcStat, RusageSampler, runtimeStats } from "../../src/proxy/rusa
 import { ManualClock } from "../support/manual-clock.ts";
 
 const STAT =
-  "8849 (a (b) c) S 1 8849 8849 0 -1 4194304 100 200 0 0 40 10 5 1 20 0 6 0 123 1417498624 6087 rest";
+  "8849 (a (b) c) S 1 8849 8849 0 -1 4194304 100 200 0 0 40 10 5 1 20 0 6 0 123 1417498624 6087 x";
 
 test("the process' line of /proc is read whatever the program is called", () => {
   expect(parseProcStat(STAT)).toEqual({
