@@ -41,7 +41,7 @@ function adminCommand(): Command {
   );
   addVerb(admin, "status", "the cluster at a glance", async (dashboard) => {
     const { model, stats } = await dashboard.overview();
-    const moving = stats.slots.filter((slot) => (slot.action.state ?? "") !== "").length;
+    const moving = stats.slots.filter((slot) => slot.action.state !== "").length;
     const offline = stats.slots.filter((slot) => slot.group_id === 0).length;
     const head = [
       `product ${model.product_name}, dashboard ${dashboard.addr}`,

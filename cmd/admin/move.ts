@@ -63,7 +63,7 @@ export function moveText({ slots, keysMoved, seconds }: MoveResult): string {
 
 function moveState(stats: TopomStats): MoveState {
   const { disabled, progress } = stats.slot_action;
-  const slotsLeft = stats.slots.filter(({ action }) => (action.state ?? "") !== "").length;
+  const slotsLeft = stats.slots.filter(({ action }) => action.state !== "").length;
   if (disabled && slotsLeft > 0) {
     throw new CodisError(
       "conflict",

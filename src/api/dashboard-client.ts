@@ -4,6 +4,9 @@
  */
 
 import { encodeJson } from "../model/encode.ts";
+import { GROUP } from "../model/group.ts";
+import { PROXY } from "../model/proxy.ts";
+import { list } from "../model/record.ts";
 import { MAPPINGS, type Mapping, SLOTS, type Slot } from "../model/slot.ts";
 import { TOPOM, type Topom } from "../model/topom.ts";
 import { callAdmin, pathPart } from "./http-client.ts";
@@ -40,11 +43,12 @@ export class DashboardClient {
   }
 
   async overview(): Promise<TopomOverview> {
-    return (await this.#get("/topom")) as TopomOverview;
+    const overview = (await this.#get("/topom")) as TopomOverview;
+    return { ...overview, stats: readStats(overview.stats) };
   }
 
   async stats(): Promise<TopomStats> {
-    return (await this.#get(`/api/topom/stats/${this.#xauth}`)) as TopomStats;
+    return readStats((await this.#get(`/api/topom/stats/${this.#xauth}`)) as TopomStats);
   }
 
   /** The 1024 slots in the form pushed to proxies. */
@@ -230,4 +234,15 @@ export class DashboardClient {
 
 function flagOf(value: boolean): number {
   return value ? 1 : 0;
+}
+
+/** The records of the model with every field set; statistics as they came. */
+function readStats(stats: TopomStats): TopomStats {
+  const { slots, group, proxy } = stats;
+  return {
+    ...stats,
+    slots: MAPPINGS.read(slots, "stats.slots"),
+    group: { ...group, models: list(GROUP).read(group.models, "stats.group.models") },
+    proxy: { ...proxy, models: list(PROXY).read(proxy.models, "stats.proxy.models") },
+  };
 }

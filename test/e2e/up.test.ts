@@ -1,0 +1,102 @@
+/** `codis up` as a user meets it: what it prints, what it refuses, and that it finds its data again. */
+
+import { expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { RespClient } from "../support/resp-client.ts";
+import { freePort, runCodis, UpCluster } from "../support/up-cluster.ts";
+
+test("A first start serves, and a later one finds the same data and cluster", async () => {
+  const cluster = await UpCluster.start({ servers: 3, proxies: 2 });
+  try {
+    const writer = await RespClient.connect(cluster.port);
+    const keys = Array.from({ length: 300 }, (_, i) => `key:${i}`);
+    await writer.pipeline(keys.map((key) => ["SET", key, `value of ${key}`]));
+    writer.close();
+    const { stdout: before } = await cluster.admin("slot", "list", "--json");
+    expect(await cluster.down()).toBe(0);
+
+    await cluster.up();
+    // The second proxy serves the same data.
+    const reader = await RespClient.connect(cluster.port + 1);
+    const replies = await reader.pipeline(keys.map((key) => ["GET", key]));
+    expect(replies.map(String)).toEqual(keys.map((key) => `value of ${key}`));
+    reader.close();
+    const { stdout: after } = await cluster.admin("slot", "list", "--json");
+    expect(JSON.parse(after)).toEqual(JSON.parse(before));
+  } finally {
+    await cluster.stop();
+  }
+}, 120_000);
+
+test("A second up on the same directory is refused and harms nothing", async () => {
+  const cluster = await UpCluster.start({ servers: 1 });
+  try {
+    const second = await runCodis("up", "--dir", cluster.directory, "--port", String(cluster.port));
+    expect(second.exitCode).toBe(1);
+    expect(second.stderr).toContain("another codis up is running");
+    const client = await RespClient.connect(cluster.port);
+    expect(await client.call("PING")).toBe("PONG");
+    client.close();
+  } finally {
+    await cluster.stop();
+  }
+}, 60_000);
+
+test("A taken port is an error that names it, and nothing is started or written", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "codis-up-"));
+  const port = await freePort();
+  const holder = createServer().listen(port, "127.0.0.1");
+  try {
+    const { exitCode, stderr } = await runCodis("up", "--dir", directory, "--port", String(port));
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(`127.0.0.1:${port}`);
+    expect(readdirSync(directory).includes("up.json")).toBe(false);
+  } finally {
+    holder.close();
+    rmSync(directory, { recursive: true });
+  }
+}, 30_000);
+
+test("A directory that cannot be made is an error that names it", async () => {
+  const file = join(mkdtempSync(join(tmpdir(), "codis-up-")), "a-file");
+  writeFileSync(file, "");
+  const { exitCode, stderr } = await runCodis("up", "--dir", join(file, "below"));
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain(join(file, "below"));
+}, 30_000);
+
+test("Wrong numbers are refused with value and rule", async () => {
+  const directory = join(tmpdir(), `codis-up-never-${process.pid}`);
+  const cases: readonly (readonly [string[], string])[] = [
+    [["--servers", "0"], "--servers 0"],
+    [["--servers", "1025"], "1..1024"],
+    [["--proxies", "x"], "--proxies NaN"],
+    [["--port", "65000"], "--port 65000"],
+    [["--prot", "1"], "--port"],
+  ];
+  for (const [argv, text] of cases) {
+    const { exitCode, stderr } = await runCodis("up", "--dir", directory, ...argv);
+    expect(exitCode, stderr).toBe(2);
+    expect(stderr).toContain(text);
+  }
+  rmSync(directory, { recursive: true, force: true });
+}, 30_000);
+
+test("Later starts may add servers and proxies, but not take them away", async () => {
+  const cluster = await UpCluster.start({ servers: 2, proxies: 2 });
+  try {
+    await cluster.down();
+    const fewer = await runCodis("up", "--dir", cluster.directory, "--servers", "1");
+    expect(fewer.exitCode).toBe(2);
+    expect(fewer.stderr).toContain("--servers 2 or more");
+    const saved = JSON.parse(readFileSync(join(cluster.directory, "up.json"), "utf8"));
+    expect(saved.servers).toBe(2);
+    expect(existsSync(join(cluster.directory, "server-2"))).toBe(true);
+    await cluster.up();
+  } finally {
+    await cluster.stop();
+  }
+}, 60_000);
