@@ -3,7 +3,7 @@
  * is tested without a port; serve-admin.ts puts them on the wire.
  *
  *   AdminRequest ──> clean path? ──> route? ──> may change things? ──> xauth? ──> handler ──> value
- *                     └─ 301         └─ 404      └─ 800                └─ 800     └─ 800      └─ 200
+ *                     └─ 301         └─ 404      └─ 800                └─ 800     └─ 800     └─ 200
  *
  * What upstream's clients see is kept to the letter: 4-blank JSON, 404 as text, HEAD like GET, one
  * trailing slash accepted, gzip whenever the word is in Accept-Encoding, and status 800 for an

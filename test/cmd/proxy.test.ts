@@ -1,0 +1,124 @@
+/** `codis proxy` as a process: what its flags do, how it comes online and how it ends. */
+
+import { afterAll, afterEach, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseAddress } from "../../src/base/address.ts";
+import { encodeJson } from "../../src/model/encode.ts";
+import { RespClient } from "../support/resp-client.ts";
+import { TcpRedis } from "../support/tcp-redis.ts";
+
+const MAIN = join(import.meta.dir, "../../cmd/codis.ts");
+
+const dir = mkdtempSync(join(tmpdir(), "codis-proxy-"));
+afterAll(() => rmSync(dir, { recursive: true }));
+const cleanups: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+function spawn(...args: string[]): Bun.Subprocess<"pipe", "pipe", "pipe"> {
+  const options = { stdin: "pipe", stdout: "pipe", stderr: "pipe" } as const;
+  const child = Bun.spawn([process.execPath, MAIN, "proxy", ...args], options);
+  cleanups.push(() => {
+    child.kill("SIGKILL");
+    return child.exited;
+  });
+  return child;
+}
+
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const child = spawn(...args);
+  const out = await new Response(child.stdout).text();
+  const err = await new Response(child.stderr).text();
+  return { code: await child.exited, out, err };
+}
+
+function file(name: string, text: string): string {
+  const path = join(dir, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const ANY_PORTS = 'proxy_addr = "127.0.0.1:0"\nadmin_addr = "127.0.0.1:0"\n';
+
+/** The line a supervised role prints when it serves. */
+async function ready(
+  child: Bun.Subprocess<"pipe", "pipe", "pipe">,
+): Promise<{ proxy: string; admin: string }> {
+  let text = "";
+  for await (const chunk of child.stdout) {
+    text += Buffer.from(chunk).toString();
+    if (text.endsWith("\n")) break;
+  }
+  return (JSON.parse(text) as { addresses: { proxy: string; admin: string } }).addresses;
+}
+
+test("Slots of a file bring it online; SIGTERM ends it with 0 and takes the pid file away", async () => {
+  const redis = await TcpRedis.start();
+  cleanups.push(() => redis.stop());
+  const slots = Array.from({ length: 1024 }, (_, id) => ({ id, backend_addr: redis.address }));
+  const pidfile = join(dir, "proxy.pid");
+  const config = file("proxy.toml", ANY_PORTS);
+  const slotsFile = file("slots.json", encodeJson(slots));
+  const child = spawn(
+    ...["--config", config, "--fillslots", slotsFile, "--pidfile", pidfile],
+    ...["--ncpu", "1", "--supervised"],
+  );
+  const { proxy } = await ready(child);
+  const client = await RespClient.connect(parseAddress(proxy).port);
+  expect(await client.call("SET", "a", "1")).toBe("OK");
+  client.close();
+  expect(readFileSync(pidfile, "utf8")).toBe(String(child.pid));
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(0);
+  expect(existsSync(pidfile)).toBe(false);
+});
+
+test("What cannot be used ends it with 2 and says why", async () => {
+  const missing = join(dir, "missing.json");
+  const cases: [string[], string][] = [
+    [["--ncpu", "x"], "option --ncpu isn't a valid integer"],
+    [["--ncpu", "0"], "it must be 1 to 256"],
+    [["--dashboard", "h:1", "--fillslots", "x"], "cannot be used with option '--fillslots <file>'"],
+    [["--dashboard", ""], "option --dashboard requires an argument"],
+    [["--product_name", "a b"], "bad product name = a b"],
+    [["--etcd", "h:1"], "--etcd is not supported yet"],
+    [["--fillslots", missing], "load slots from file failed"],
+    [["--fillslots", file("bad.json", '[{"id":1024}]')], "use of invalid slot id"],
+    [["--config", file("bad.toml", "proxy_max_clients = -1")], "invalid proxy_max_clients"],
+    [["--nonsense"], "unknown option '--nonsense'"],
+    [["stray"], "too many arguments"],
+  ];
+  const results = await Promise.all(cases.map(([args]) => run(...args)));
+  for (const [i, [args, text]] of cases.entries()) {
+    expect([args, results[i]!.code, results[i]!.err]).toEqual([
+      args,
+      2,
+      expect.stringContaining(text),
+    ]);
+  }
+});
+
+test("It checks a file without starting", async () => {
+  const good = await run("--test-config", "--config", file("good.toml", ANY_PORTS));
+  expect([good.code, good.out]).toEqual([0, `${join(dir, "good.toml")}: ok\n`]);
+  const misspelt = file("misspelt.toml", 'sesion_auth = "x"\n');
+  const bad = await run("--test-config", "--config", misspelt);
+  expect([bad.code, bad.err]).toEqual([
+    1,
+    `${misspelt}: unknown key sesion_auth (line 1), did you mean session_auth?\n`,
+  ]);
+});
+
+test("A taken port ends it with 1 and names the port", async () => {
+  const config = file("first.toml", ANY_PORTS);
+  const first = spawn("--config", config, "--ncpu", "1", "--supervised");
+  const { proxy } = await ready(first);
+  const taken = file("taken.toml", `proxy_addr = "${proxy}"\nadmin_addr = "127.0.0.1:0"\n`);
+  const second = await run("--config", taken);
+  expect([second.code, second.err]).toEqual([1, expect.stringContaining(`listen on ${proxy}`)]);
+  first.stdin.end();
+  expect(await first.exited).toBe(0);
+});
