@@ -43,24 +43,33 @@ export class Proxies {
 
   /**
    * Gives all proxies the slots of `mappings`, which may be ahead of what is stored.
+   * @param undo what they get instead when one refuses; its result is only logged
    * @throws CodisError "unavailable" naming a proxy that refused, "timeout" one that is silent
    */
-  async push(cluster: Cluster, mappings: readonly Mapping[]): Promise<void> {
+  async push(
+    cluster: Cluster,
+    mappings: readonly Mapping[],
+    undo: readonly Mapping[] = [],
+  ): Promise<void> {
     if (mappings.length === 0) return;
     const proxies = sortedProxies(cluster);
-    for (const proxy of proxies) {
-      if (this.#silent.has(proxy.token)) throw silentError(proxy.token);
-    }
-    await this.#pushTo(cluster, mappings, proxies);
-  }
-
-  /**
-   * Takes a failed push back where it may have been accepted; a proxy that fails again is logged.
-   */
-  async undo(cluster: Cluster, mappings: readonly Mapping[]): Promise<void> {
-    const proxies = sortedProxies(cluster).filter((proxy) => !this.#silent.has(proxy.token));
+    for (const { token } of proxies) if (this.#silent.has(token)) throw silentError(token);
     try {
       await this.#pushTo(cluster, mappings, proxies);
+    } catch (error) {
+      if (undo.length > 0) await this.#undo(cluster, undo, proxies);
+      throw error;
+    }
+  }
+
+  async #undo(
+    cluster: Cluster,
+    mappings: readonly Mapping[],
+    proxies: readonly ProxyModel[],
+  ): Promise<void> {
+    const answering = proxies.filter((proxy) => !this.#silent.has(proxy.token));
+    try {
+      await this.#pushTo(cluster, mappings, answering);
     } catch (error) {
       // Whoever retries the step pushes the slot again; its proxies hold it until then.
       this.#options.log.warn("could not take a push back", { error: errorText(error) });

@@ -37,9 +37,8 @@ export interface SlotEnginePort {
   /** Runs `work` under the lock of the model, on fresh data. */
   exclusive<T>(work: () => Promise<T>): Promise<T>;
   saveSlot(mapping: Mapping): Promise<void>;
-  /** All proxies, or a CodisError naming one. */
-  push(mappings: readonly Mapping[]): Promise<void>;
-  undoPush(mappings: readonly Mapping[]): Promise<void>;
+  /** To all proxies, or a CodisError naming one; they get `undo` when one refuses. */
+  push(mappings: readonly Mapping[], undo: readonly Mapping[]): Promise<void>;
   readonly withServer: MovePort["withServer"];
   wait(ms: number): Promise<void>;
   monotonic(): number;
@@ -207,18 +206,12 @@ export class SlotEngine {
       if (state === "") return;
       const step: SlotStep = SLOT_STEPS[state];
       if (step.move) return;
-      if (step.fill !== undefined) await this.#fill(mapping, step);
+      if (step.fill !== undefined) {
+        const undo = step.undo === undefined ? [] : [inState(mapping, step.undo)];
+        await this.#port.push([inState(mapping, step.fill)], undo);
+      }
       await this.#port.saveSlot(inState(mapping, step.next));
       if (step.next === "") this.#ended(slotId);
-    }
-  }
-
-  async #fill(mapping: Mapping, step: SlotStep): Promise<void> {
-    try {
-      await this.#port.push([inState(mapping, step.fill!)]);
-    } catch (error) {
-      if (step.undo !== undefined) await this.#port.undoPush([inState(mapping, step.undo)]);
-      throw error;
     }
   }
 

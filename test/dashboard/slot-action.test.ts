@@ -1,0 +1,121 @@
+import { expect, test } from "bun:test";
+import {
+  actionsOfPlan,
+  actionsToCreateRange,
+  actionsToCreateSome,
+  actionToCreate,
+  chooseMoves,
+  inState,
+  slotsToAssign,
+} from "../../src/dashboard/slot-action.ts";
+import { clusterOf, groupOf, moving } from "./clusters.ts";
+
+const groups = [groupOf(1, 1), groupOf(2, 1), groupOf(3, 1), groupOf(4, 1), groupOf(9, 0)];
+const LIMITS = { slots: 100, perGroup: 2 };
+
+function chosen(
+  mappings: readonly ReturnType<typeof moving>[],
+  given: { active?: number[]; resting?: number[]; disabled?: boolean; slots?: number } = {},
+): number[] {
+  const { active = [], resting = [], disabled = false, slots = LIMITS.slots } = given;
+  return chooseMoves(clusterOf(groups, mappings), new Set(active), new Set(resting), disabled, {
+    ...LIMITS,
+    slots,
+  }).map((mapping) => mapping.id);
+}
+
+test("Slots already begun come first, then the lowest index, then the highest id", () => {
+  const mappings = [
+    moving(1, 0, 1, "pending", 1),
+    moving(2, 0, 2, "pending", 3),
+    moving(3, 0, 3, "migrating", 9),
+    moving(4, 0, 4, "pending", 3),
+  ];
+  expect(chosen(mappings)).toEqual([3, 1, 4, 2]);
+});
+
+test("A group takes part in so many moves at once, as owner and as target", () => {
+  const mappings = [1, 2, 3, 4].map((id) => moving(id, 1, 2, "pending", id));
+  expect(chosen(mappings)).toEqual([1, 2]);
+  expect(chosen(mappings, { active: [1] })).toEqual([2]);
+  expect(chosen(mappings, { active: [1, 2] })).toEqual([]);
+  expect(
+    chosen([...mappings, moving(5, 2, 3, "pending", 5), moving(6, 3, 4, "pending", 6)]),
+  ).toEqual([1, 2, 6]);
+});
+
+test("Offline slots do not block each other, but their target does", () => {
+  const mappings = [1, 2, 3].map((id) => moving(id, 0, id, "pending", id));
+  expect(chosen(mappings)).toEqual([1, 2, 3]);
+});
+
+test("No more slots move at once than the limit says", () => {
+  const mappings = [1, 2, 3].map((id) => moving(id, 0, id, "pending", id));
+  expect(chosen(mappings, { slots: 2 })).toEqual([1, 2]);
+  expect(chosen(mappings, { slots: 2, active: [1] })).toEqual([2]);
+});
+
+test("Disabled migration begins nothing, but goes on with what has begun", () => {
+  const mappings = [moving(1, 1, 2, "pending", 1), moving(2, 3, 4, "prepared", 2)];
+  expect(chosen(mappings, { disabled: true })).toEqual([2]);
+});
+
+test("While proxies stop one slot no other begins; a server stops only its group's", () => {
+  const refused = [moving(1, 1, 2, "preparing", 1), moving(2, 3, 4, "pending", 2)];
+  expect(chosen(refused, { resting: [1] })).toEqual([]);
+  const dead = [
+    moving(1, 1, 2, "migrating", 1),
+    moving(2, 1, 2, "migrating", 2),
+    moving(3, 1, 3, "pending", 3),
+    moving(4, 3, 4, "pending", 4),
+  ];
+  expect(chosen(dead, { resting: [1, 2] })).toEqual([4]);
+});
+
+test("The next state keeps the action; the last one hands the slot over", () => {
+  const mapping = moving(7, 1, 2, "pending", 5);
+  expect(inState(mapping, "preparing")).toEqual(moving(7, 1, 2, "preparing", 5));
+  expect(inState(mapping, "")).toEqual(moving(7, 2, 0, "", 0));
+});
+
+test("New actions are numbered after the highest of all", () => {
+  const cluster = clusterOf(groups, [moving(3, 1, 2, "migrating", 7), moving(4, 1, 0, "", 0)]);
+  expect(actionToCreate(cluster, 4, 2).action).toEqual({
+    index: 8,
+    state: "pending",
+    target_id: 2,
+  });
+  const range = actionsToCreateRange(cluster, 10, 11, 2).map(({ id, action }) => [
+    id,
+    action.index,
+  ]);
+  expect(range).toEqual([
+    [10, 8],
+    [11, 9],
+  ]);
+  const plan = actionsOfPlan(cluster, new Map([[4, 2]]));
+  expect(plan).toEqual([moving(4, 1, 2, "pending", 8)]);
+});
+
+test("Some means the lowest idle slots of the group, or of none", () => {
+  const cluster = clusterOf(groups, [
+    moving(3, 1, 2, "pending", 1),
+    moving(4, 1, 0, "", 0),
+    moving(5, 1, 0, "", 0),
+  ]);
+  const ids = (from: number, count: number): number[] =>
+    actionsToCreateSome(cluster, from, 2, count).map((mapping) => mapping.id);
+  expect(ids(1, 1)).toEqual([4]);
+  expect(ids(1, 9)).toEqual([4, 5]);
+  expect(ids(1, 0)).toEqual([]);
+  expect(ids(1, -1)).toEqual([]);
+  expect(ids(2, 9)).toEqual([]);
+  expect(ids(0, 3)).toEqual([0, 1, 2]);
+});
+
+test("A slot that moves cannot be assigned", () => {
+  const cluster = clusterOf(groups, [moving(3, 1, 2, "pending", 1)]);
+  expect(() => slotsToAssign(cluster, [moving(3, 1, 0, "", 0)])).toThrow(
+    "slot-[3] action already exists",
+  );
+});
