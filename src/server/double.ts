@@ -29,7 +29,18 @@ export function parseDouble(buf: Buffer, from: number, to: number): number {
     const fast = parsePlain(buf, from, to);
     if (!Number.isNaN(fast)) return fast;
   }
-  return parseDoubleText(buf.toString("latin1", from, to));
+  const text = buf.toString("latin1", from, to);
+  const value = readNumber(text);
+  return isOutOfRange(text, value) ? Number.NaN : value;
+}
+
+/**
+ * The double that bounds a range of scores: as `parseDouble`, but blanks in front are skipped, nothing
+ * is 0, and a number out of range is infinite or 0. Source: redis 7.0 src/t_zset.c `zslParseRange`.
+ */
+export function parseBound(buf: Buffer, from: number, to: number): number {
+  if (from === to) return 0;
+  return readNumber(buf.toString("latin1", from, to).replace(/^[ \t\n\v\f\r]+/, ""));
 }
 
 /** `-12.5` of at most 15 characters without a regex; NaN for anything else, valid or not. */
@@ -56,15 +67,18 @@ function parsePlain(buf: Buffer, from: number, to: number): number {
   return negative ? -size : size;
 }
 
-function parseDoubleText(text: string): number {
-  if (DECIMAL.test(text)) {
-    const value = Number(text);
-    const outOfRange =
-      !Number.isFinite(value) || (value === 0 && /[1-9]/.test(text.split(/e/i)[0]!));
-    return outOfRange ? Number.NaN : value;
-  }
+/** As strtod reads it; NaN when that is not all of it. */
+function readNumber(text: string): number {
+  if (DECIMAL.test(text)) return Number(text);
   if (SPECIAL.test(text)) return text.startsWith("-") ? -Infinity : Infinity;
   return parseHexadecimal(text);
+}
+
+/** `value` is infinite or 0 because what `text` says is too large or too small. */
+function isOutOfRange(text: string, value: number): boolean {
+  if (Number.isFinite(value) && value !== 0) return false;
+  if (SPECIAL.test(text)) return false;
+  return !Number.isFinite(value) || /[1-9a-f]/i.test(text.replace(/^[+-]?0x|[ep].*$/gi, ""));
 }
 
 function parseHexadecimal(text: string): number {
@@ -75,8 +89,7 @@ function parseHexadecimal(text: string): number {
   const exponent = Number(parts[5] ?? "0") - 4 * fraction.length;
   // In two steps, so that neither power leaves the range before the product does.
   const half = Math.trunc(exponent / 2);
-  const value = Number(mantissa) * 2 ** half * 2 ** (exponent - half);
-  if (!Number.isFinite(value) || (value === 0 && mantissa !== 0n)) return Number.NaN;
+  const value = mantissa === 0n ? 0 : Number(mantissa) * 2 ** half * 2 ** (exponent - half);
   return parts[1] === "-" ? -value : value;
 }
 

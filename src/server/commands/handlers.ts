@@ -12,6 +12,9 @@ import { SET_ALGEBRA_HANDLERS } from "./set-algebra.ts";
 import { SET_HANDLERS } from "./sets.ts";
 import { SLOT_HANDLERS } from "./slots.ts";
 import { STRING_HANDLERS } from "./strings.ts";
+import { ZSET_ALGEBRA_HANDLERS } from "./zset-algebra.ts";
+import { ZSET_RANGE_HANDLERS } from "./zset-ranges.ts";
+import { ZSET_HANDLERS } from "./zsets.ts";
 
 export const HANDLERS = {
   ...CONNECTION_HANDLERS,
@@ -24,4 +27,7 @@ export const HANDLERS = {
   ...SET_ALGEBRA_HANDLERS,
   ...SET_HANDLERS,
   ...STRING_HANDLERS,
+  ...ZSET_ALGEBRA_HANDLERS,
+  ...ZSET_RANGE_HANDLERS,
+  ...ZSET_HANDLERS,
 } as const satisfies Partial<Record<ServedCommand, Handler>>;

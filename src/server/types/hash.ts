@@ -12,7 +12,6 @@ import {
   dictDrain,
   dictFind,
   dictInsert,
-  dictRandom,
   dictRemove,
   dictReplace,
 } from "../arena/dict.ts";
@@ -27,7 +26,7 @@ import {
 } from "../arena/entry.ts";
 import { type ByteRange, createByteRange } from "./byte-range.ts";
 import { createHead, FORM_TABLE, headBody } from "./head.ts";
-import { memberHash, TableWalk, tableBytes } from "./table.ts";
+import { memberHash, TableWalk, tableBytes, tableRandom } from "./table.ts";
 import type { ValueType } from "./value-type.ts";
 
 /** An empty hash. */
@@ -112,7 +111,7 @@ export function hashRandom(
   field: ByteRange,
   value: ByteRange,
 ): void {
-  const entry = dictRandom(arena, headBody(arena, head), random);
+  const entry = tableRandom(arena, headBody(arena, head), random);
   showField(arena, entry, field);
   showValue(arena, entry, value);
 }

@@ -11,13 +11,12 @@ import {
   dictDrain,
   dictFind,
   dictInsert,
-  dictRandom,
   dictRemove,
 } from "../arena/dict.ts";
 import { createEntry, entryKeyLength, entryKeyOffset, entryMemory } from "../arena/entry.ts";
 import { type ByteRange, createByteRange } from "./byte-range.ts";
 import { createHead, FORM_TABLE, headBody } from "./head.ts";
-import { memberHash, TableWalk, tableBytes } from "./table.ts";
+import { memberHash, TableWalk, tableBytes, tableRandom } from "./table.ts";
 import type { ValueType } from "./value-type.ts";
 
 /** An empty set. */
@@ -67,7 +66,7 @@ export function setRandom(
   random: () => number,
   member: ByteRange,
 ): void {
-  showMember(arena, dictRandom(arena, headBody(arena, head), random), member);
+  showMember(arena, tableRandom(arena, headBody(arena, head), random), member);
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
  * What hashes, sets and sorted sets share about their dictionaries: how fields and members are
- * hashed, how all of them are visited, and what a dictionary weighs.
+ * hashed, how all of them are visited or one is picked, and what a dictionary weighs.
  *
  * The hash is not the CRC of keys: that one is public, so a client could choose a million members
  * that share a bucket. This one starts from a number nobody outside knows.
@@ -42,6 +42,28 @@ export function tableBytes(arena: Arena, dict: number, samples: number): number 
   }
   const average = seen === 0 ? 0 : bytes / seen;
   return dictTableBytes(arena, dict) + Math.round(average * dictCount(arena, dict));
+}
+
+/** Chains of this length are taken whenever they are met, shorter ones in proportion. */
+const FAIR_CHAIN = 8;
+
+/**
+ * An entry at random, all with the same chance (but for those in chains longer than FAIR_CHAIN, which
+ * are rare). The dictionary is not empty.
+ * @param random gives [0, 1)
+ */
+export function tableRandom(arena: Arena, dict: number, random: () => number): number {
+  const buckets = dictBuckets(arena, dict);
+  for (;;) {
+    const first = dictBucket(arena, dict, Math.floor(random() * buckets));
+    let length = 0;
+    for (let entry = first; entry !== 0; entry = entryNext(arena, entry)) length++;
+    if (random() * FAIR_CHAIN >= length) continue;
+    let entry = first;
+    for (let skip = Math.floor(random() * length); skip > 0; skip--)
+      entry = entryNext(arena, entry);
+    return entry;
+  }
 }
 
 /** Goes through the entries of a dictionary that does not change meanwhile, in no particular order. */

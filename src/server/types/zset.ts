@@ -18,7 +18,6 @@ import {
   dictDrain,
   dictFind,
   dictInsert,
-  dictRandom,
   dictRemove,
 } from "../arena/dict.ts";
 import {
@@ -48,7 +47,7 @@ import {
   removeRanks,
   skiplistBytes,
 } from "./skiplist.ts";
-import { memberHash, TableWalk, tableBytes } from "./table.ts";
+import { memberHash, TableWalk, tableBytes, tableRandom } from "./table.ts";
 import type { ValueType } from "./value-type.ts";
 
 /** Any kind but 0: the value word of an entry is its node. */
@@ -191,7 +190,7 @@ export function zsetRandom(
   random: () => number,
   member: ByteRange,
 ): number {
-  const entry = dictRandom(arena, headBody(arena, head), random);
+  const entry = tableRandom(arena, headBody(arena, head), random);
   showMember(arena, entry, member);
   return entryScore(arena, entry);
 }
