@@ -41,6 +41,8 @@ import { Statistics } from "./stats.ts";
 
 const STATS_INTERVAL_MS = 1_000;
 const POOL_INTERVAL_MS = 60_000;
+/** How soon a model that could not be read at the start is read again. */
+const LOAD_RETRY_MS = 1_000;
 /** How long close waits for the operation under way. */
 const CLOSE_PATIENCE_MS = 1_000;
 
@@ -349,29 +351,25 @@ export class Topom {
   #repeat(intervalMs: number, work: () => Promise<void>): void {
     const loop = async (): Promise<void> => {
       while (!this.#isClosed) {
-        if (this.#cache.isFresh) await work();
-        else await this.#tryRefresh();
+        await work();
         await this.#waitOpen(intervalMs);
       }
     };
     void loop();
   }
 
-  async #tryRefresh(): Promise<void> {
-    try {
-      await this.#operate(async () => undefined);
-    } catch (error) {
-      if (!(error instanceof CodisError)) throw error;
-      if (!this.#isClosed)
-        this.#options.log.error("cannot read the model", { error: errorText(error) });
-    }
-  }
-
-  /** Slots are chosen on what the store holds, so that waits for the first reading. */
+  /** Slots are chosen on what the store holds, so that waits until it could be read. */
   async #runEngine(): Promise<void> {
     while (!this.#cache.isFresh && !this.#isClosed) {
-      await this.#tryRefresh();
-      if (!this.#cache.isFresh) await this.#waitOpen(STATS_INTERVAL_MS);
+      try {
+        await this.#operate(async () => undefined);
+      } catch (error) {
+        if (!(error instanceof CodisError)) throw error;
+        if (this.#isClosed) break;
+        const text = "cannot read the model, will try again";
+        this.#options.log.error(text, { error: errorText(error) });
+        await this.#waitOpen(LOAD_RETRY_MS);
+      }
     }
     await this.#engine.run();
   }

@@ -157,9 +157,9 @@ test("An owner without a server has nothing to move", async () => {
 test("An error reply and a reply of another form end the move in the server's words", async () => {
   const source = new Source({ 0: 2 });
   source.answer = () => new ErrorReply("IOERR error or timeout");
-  expect(moveSlot(source.port, 5)).rejects.toThrow(
+  await expect(moveSlot(source.port, 5)).rejects.toThrow(
     new CodisError("unavailable", "IOERR error or timeout"),
   );
   source.answer = () => [1, 2, 3];
-  expect(moveSlot(source.port, 5)).rejects.toThrow("invalid response = [1,2,3]");
+  await expect(moveSlot(source.port, 5)).rejects.toThrow("invalid response = [1,2,3]");
 });

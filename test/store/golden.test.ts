@@ -75,7 +75,7 @@ test("The groups of the original's tree are shown as the original shows them", a
 test("The lock in the original's tree is respected until it is removed", async () => {
   const store = new Store(new FilesystemCoordinator(copyOfDemo("locked")), "demo");
   const mine = { ...TOPOM.zero(), product_name: "demo", pid: 7 };
-  expect(store.lock(mine)).rejects.toThrow(
+  await expect(store.lock(mine)).rejects.toThrow(
     new CodisError("conflict", "store: acquire lock of demo failed"),
   );
   await store.removeLock();

@@ -1,0 +1,98 @@
+/** A whole dashboard on a port and a folder of its own. */
+
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DashboardClient } from "../../src/api/dashboard-client.ts";
+import { loadConfig } from "../../src/base/config.ts";
+import { CodisError } from "../../src/base/errors.ts";
+import { createLog } from "../../src/base/log.ts";
+import { DASHBOARD_CONFIG } from "../../src/dashboard/config.ts";
+import { type RunningDashboard, serveDashboard } from "../../src/dashboard/serve.ts";
+
+let root = "";
+let running: RunningDashboard[] = [];
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "codis-dashboard-"));
+});
+
+afterEach(async () => {
+  for (const dashboard of running) await dashboard.close();
+  running = [];
+  rmSync(root, { recursive: true, force: true });
+});
+
+async function serve(toml = "", removeLock = false): Promise<RunningDashboard> {
+  const text = `coordinator_addr = ${JSON.stringify(root)}\nadmin_addr = "127.0.0.1:0"\n${toml}`;
+  const { config } = loadConfig(DASHBOARD_CONFIG, text);
+  const log = createLog({ role: "dashboard", level: "NONE", format: "text" });
+  const dashboard = await serveDashboard({
+    config,
+    hostAdmin: "",
+    removeLock,
+    version: "v",
+    compile: "c",
+    log,
+  });
+  running.push(dashboard);
+  return dashboard;
+}
+
+const LOCK = "data/codis3/codis-demo/topom";
+
+test("A dashboard serves its API over HTTP, and gives its lock back when it is told to end", async () => {
+  const dashboard = await serve();
+  const { client, model } = await DashboardClient.open(dashboard.adminAddr);
+  expect(model.admin_addr).toBe(dashboard.adminAddr);
+  expect(model.product_name).toBe("codis-demo");
+  expect(existsSync(join(root, LOCK))).toBe(true);
+  await client.xping();
+  await client.createGroup(1);
+  const again = client.createGroup(1);
+  await expect(again).rejects.toThrow(
+    new CodisError("conflict", "[Remote Error] group-[1] already exists"),
+  );
+  expect((await client.stats()).group.models.map((group) => group.id)).toEqual([1]);
+  expect((await client.slots()).length).toBe(1024);
+  await client.shutdown();
+  expect(await dashboard.done).toBe(0);
+  expect(existsSync(join(root, LOCK))).toBe(false);
+});
+
+test("What was stored is there at the next start, after a lock was left by an original", async () => {
+  const first = await serve();
+  const { client } = await DashboardClient.open(first.adminAddr);
+  await client.createGroup(7);
+  await first.close();
+  writeFileSync(join(root, LOCK), '{"token": "theirs", "admin_addr": "h:1", "pid": 3}');
+  const second = await serve("", true);
+  const next = await DashboardClient.open(second.adminAddr);
+  expect((await next.client.stats()).group.models.map((group) => group.id)).toEqual([7]);
+});
+
+test("A taken port is an error that names it, and leaves no lock", async () => {
+  const first = await serve();
+  const other = serve(`product_name = "other"`).then(
+    () => undefined,
+    (error) => error,
+  );
+  expect(await other).toBeUndefined();
+  const { config } = loadConfig(
+    DASHBOARD_CONFIG,
+    `coordinator_addr = ${JSON.stringify(root)}\nproduct_name = "third"`,
+  );
+  const log = createLog({ role: "dashboard", level: "NONE", format: "text" });
+  const taken = serveDashboard({
+    config: { ...config, admin_addr: first.adminAddr },
+    hostAdmin: "",
+    removeLock: false,
+    version: "v",
+    compile: "c",
+    log,
+  });
+  await expect(taken).rejects.toThrow(`Cannot listen on the admin address ${first.adminAddr}`);
+  await taken.catch(() => undefined);
+  expect(existsSync(join(root, "data/codis3/third"))).toBe(false);
+});
