@@ -2,21 +2,40 @@
 
 import type { ServedCommand } from "../../commands/table.ts";
 import type { Handler } from "../call.ts";
+import { ADMIN_HANDLERS } from "./admin.ts";
+import { BITFIELD_HANDLERS } from "./bitfield.ts";
+import { BIT_HANDLERS } from "./bits.ts";
+import { CLIENT_HANDLERS } from "./clients.ts";
+import { COMMAND_HANDLERS } from "./command-command.ts";
+import { CONFIG_HANDLERS } from "./config-command.ts";
 import { CONNECTION_HANDLERS } from "./connection.ts";
 import { COUNTER_HANDLERS } from "./counters.ts";
 import { DUMP_HANDLERS } from "./dump.ts";
+import { EXPIRY_HANDLERS } from "./expiry.ts";
 import { HASH_HANDLERS } from "./hashes.ts";
+import { INFO_HANDLERS } from "./info-command.ts";
+import { KEY_HANDLERS } from "./keys.ts";
 import { LIST_HANDLERS } from "./lists.ts";
 import { MIGRATION_HANDLERS } from "./migrate.ts";
 import { SET_ALGEBRA_HANDLERS } from "./set-algebra.ts";
 import { SET_HANDLERS } from "./sets.ts";
 import { SLOT_HANDLERS } from "./slots.ts";
+import { SORT_HANDLERS } from "./sort.ts";
 import { STRING_HANDLERS } from "./strings.ts";
 import { ZSET_ALGEBRA_HANDLERS } from "./zset-algebra.ts";
 import { ZSET_RANGE_HANDLERS } from "./zset-ranges.ts";
 import { ZSET_HANDLERS } from "./zsets.ts";
 
 export const HANDLERS = {
+  ...KEY_HANDLERS,
+  ...INFO_HANDLERS,
+  ...EXPIRY_HANDLERS,
+  ...CONFIG_HANDLERS,
+  ...COMMAND_HANDLERS,
+  ...CLIENT_HANDLERS,
+  ...BITFIELD_HANDLERS,
+  ...BIT_HANDLERS,
+  ...ADMIN_HANDLERS,
   ...CONNECTION_HANDLERS,
   ...COUNTER_HANDLERS,
   ...DUMP_HANDLERS,
@@ -26,6 +45,7 @@ export const HANDLERS = {
   ...SLOT_HANDLERS,
   ...SET_ALGEBRA_HANDLERS,
   ...SET_HANDLERS,
+  ...SORT_HANDLERS,
   ...STRING_HANDLERS,
   ...ZSET_ALGEBRA_HANDLERS,
   ...ZSET_RANGE_HANDLERS,
