@@ -4,7 +4,7 @@
  * Proxy and server both read it; nothing else in the tree lists command names.
  *
  * - `arity` and `flags` are what `COMMAND INFO` of Redis 7.0 prints (a newer command's are those of
- *   the release it came with), so a container such as CONFIG has the flags of the container: none.
+ *   the release it came with, and ZRANK takes WITHSCORE as in 7.2), so a container such as CONFIG has the flags of the container: none.
  * - `keys` says where keys are; `proxy` what the proxy does. The words are explained in `spec.ts`.
  * - `server: true` marks what our own server serves: its handlers are total over these rows.
  *
@@ -234,7 +234,7 @@ export const COMMANDS = {
   ZRANGEBYLEX: { arity: -4, flags: READ, keys: ONE, proxy: "forward", server: true },
   ZRANGEBYSCORE: { arity: -4, flags: READ, keys: ONE, proxy: "forward", server: true },
   ZRANGESTORE: { arity: -5, flags: GROW, keys: TWO, proxy: "colocated", server: true },
-  ZRANK: { arity: 3, flags: READ | FAST, keys: ONE, proxy: "forward", server: true },
+  ZRANK: { arity: -3, flags: READ | FAST, keys: ONE, proxy: "forward", server: true },
   ZREM: { arity: -3, flags: WRITE | FAST, keys: ONE, proxy: "forward", server: true },
   ZREMRANGEBYLEX: { arity: 4, flags: WRITE, keys: ONE, proxy: "forward", server: true },
   ZREMRANGEBYRANK: { arity: 4, flags: WRITE, keys: ONE, proxy: "forward", server: true },
@@ -242,7 +242,7 @@ export const COMMANDS = {
   ZREVRANGE: { arity: -4, flags: READ, keys: ONE, proxy: "forward", server: true },
   ZREVRANGEBYLEX: { arity: -4, flags: READ, keys: ONE, proxy: "forward", server: true },
   ZREVRANGEBYSCORE: { arity: -4, flags: READ, keys: ONE, proxy: "forward", server: true },
-  ZREVRANK: { arity: 3, flags: READ | FAST, keys: ONE, proxy: "forward", server: true },
+  ZREVRANK: { arity: -3, flags: READ | FAST, keys: ONE, proxy: "forward", server: true },
   ZSCAN: { arity: -3, flags: READ, keys: ONE, proxy: "forward", server: true },
   ZSCORE: { arity: 3, flags: READ | FAST, keys: ONE, proxy: "forward", server: true },
   ZUNION: { arity: -3, flags: READ, keys: COUNTED, proxy: "colocated", server: true },
@@ -269,8 +269,8 @@ export const COMMANDS = {
   },
   GEORADIUSBYMEMBER_RO: { arity: -5, flags: READ, keys: ONE, proxy: "forward", server: true },
   GEORADIUS_RO: { arity: -6, flags: READ, keys: ONE, proxy: "forward", server: true },
-  GEOSEARCH: { arity: -7, flags: READ, keys: ONE, proxy: "forward" },
-  GEOSEARCHSTORE: { arity: -8, flags: GROW, keys: TWO, proxy: "colocated" },
+  GEOSEARCH: { arity: -7, flags: READ, keys: ONE, proxy: "forward", server: true },
+  GEOSEARCHSTORE: { arity: -8, flags: GROW, keys: TWO, proxy: "colocated", server: true },
 
   // Streams
   XACK: { arity: -4, flags: WRITE | FAST, keys: ONE, proxy: "forward" },
@@ -442,7 +442,7 @@ export const COMMANDS = {
     server: true,
   },
   SLAVEOF: { arity: 3, flags: SAVES | STALE, keys: NONE, proxy: "refuse" },
-  SLOWLOG: { arity: -2, flags: 0, keys: NONE, proxy: "refuse" },
+  SLOWLOG: { arity: -2, flags: 0, keys: NONE, proxy: "refuse", server: true },
   SWAPDB: { arity: 3, flags: WRITE | FAST, keys: NONE, proxy: "refuse", server: true },
   SYNC: { arity: 1, flags: SAVES | NO_MULTI, keys: NONE, proxy: "refuse" },
   TIME: { arity: 1, flags: LOADING | STALE | FAST, keys: NONE, proxy: "refuse", server: true },

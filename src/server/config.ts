@@ -78,7 +78,7 @@ export const SERVER_CONFIG = {
   appendfsync: {
     kind: "choice",
     default: "everysec",
-    choices: ["always", "everysec", "no"],
+    choices: ["everysec", "always", "no"],
     comment:
       "When the append-only file is forced to disk: before each reply, each second, or by the system.",
   },
@@ -122,6 +122,12 @@ export const SERVER_CONFIG = {
     default: "1gb",
     min: 1024 * 1024,
     comment: "A client whose unfinished request is longer is closed.",
+  },
+  "enable-debug-command": {
+    kind: "choice",
+    default: "no",
+    choices: ["no", "yes", "local"],
+    comment: "Who may use DEBUG, which can stop the server: no one, all, or clients on this host.",
   },
   "slowlog-log-slower-than": {
     kind: "int",

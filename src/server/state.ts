@@ -74,6 +74,14 @@ export class ServerState {
     return this.databases.arena.usedBytes + this.stats.outputBacklog;
   }
 
+  /** CONFIG RESETSTAT. */
+  resetStats(): void {
+    this.stats.reset();
+    this.databases.hits = 0;
+    this.databases.misses = 0;
+    this.databases.expiredKeys = 0;
+  }
+
   /** Commands that may need more memory are refused. */
   isFull(): boolean {
     const { maxmemory } = this.config;

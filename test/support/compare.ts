@@ -43,6 +43,7 @@ const NO_PORT = {
   close: () => {},
   backlogBytes: () => 0,
   pendingBytes: () => 0,
+  authenticated: () => {},
 } as unknown as ClientPort;
 
 /** Our server without its socket: requests in, reply bytes out. */
@@ -253,7 +254,8 @@ export async function compareSteps(
 
 function showWords(words: readonly Word[]): string {
   return words
-    .map((word) => JSON.stringify(word instanceof Buffer ? word.toString("latin1") : String(word)))
+    .map((word) => (word instanceof Buffer ? word.toString("latin1") : String(word)))
+    .map((word) => JSON.stringify(word.length > 100 ? `${word.slice(0, 100)}...` : word))
     .join(" ");
 }
 

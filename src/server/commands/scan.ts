@@ -1,5 +1,5 @@
 /**
- * What HSCAN, SSCAN and ZSCAN share: cursor, options and the reply, which is written before it is
+ * What SCAN, HSCAN, SSCAN and ZSCAN share: cursor, options and the reply, which is written before it is
  * known how long it gets. Source: Redis 7.0 src/db.c `scanGenericCommand`.
  */
 
@@ -21,25 +21,27 @@ export interface ScanOptions {
   count: number;
   /** Argument that is the pattern; 0 for none. */
   pattern: number;
+  /** Argument that names the type of the keys asked for; 0 for any. Only of SCAN. */
+  type: number;
 }
 
 /**
  * The cursor in argument `i`.
- * @returns u32 (our cursors are no larger; other bits mean nothing)
+ * @param bits our cursors have no more (at most 53); other bits mean nothing
  * @throws ReplyError `invalid cursor`
  */
-export function argCursor(call: Call, i: number): number {
+export function argCursor(call: Call, i: number, bits = 32): number {
   const text = call.buf.toString("latin1", argStart(call, i), argEnd(call, i));
   // strtoul over the whole argument: signs are taken, blanks in front are not, nothing at all is 0.
   if (!/^(?:[+-]?\d{1,20})?$/.test(text)) throw INVALID_CURSOR_ERROR;
   const value = BigInt(text.replace("+", ""));
   if (value >= 2n ** 64n || value <= -(2n ** 64n)) throw INVALID_CURSOR_ERROR;
-  return Number(BigInt.asUintN(32, value));
+  return Number(BigInt.asUintN(bits, value));
 }
 
-/** COUNT and MATCH from argument `from` on. @throws ReplyError */
-export function readScanOptions(call: Call, from: number): ScanOptions {
-  const options: ScanOptions = { count: COUNT_DEFAULT, pattern: 0 };
+/** COUNT, MATCH and, if it `takesType`, TYPE from argument `from` on. @throws ReplyError */
+export function readScanOptions(call: Call, from: number, takesType = false): ScanOptions {
+  const options: ScanOptions = { count: COUNT_DEFAULT, pattern: 0, type: 0 };
   for (let i = from; i < call.argc; i += 2) {
     if (i + 1 === call.argc) failSyntax();
     if (argIs(call, i, "count")) {
@@ -49,6 +51,8 @@ export function readScanOptions(call: Call, from: number): ScanOptions {
       options.pattern = i + 1;
       const at = argStart(call, i + 1);
       if (argEnd(call, i + 1) - at === 1 && call.buf[at] === STAR) options.pattern = 0;
+    } else if (takesType && argIs(call, i, "type")) {
+      options.type = i + 1;
     } else failSyntax();
   }
   return options;

@@ -1,0 +1,189 @@
+/**
+ * CONFIG: the server's configuration while it runs. Every key of the file can be read; those that
+ * something looks at each time can be changed. Source of texts: Redis 7.0 src/config.c.
+ */
+
+import type { ConfigRow } from "../../base/config.ts";
+import { parseSize } from "../../base/size.ts";
+import { argEnd, argStart, argText, type Call, type Handler } from "../call.ts";
+import { type RuntimeConfig, SERVER_CONFIG } from "../config.ts";
+import { matchGlob } from "../glob.ts";
+import { ReplyError, wrongArity } from "../replies.ts";
+import { helpReply, runSubcommand, type Subcommands } from "./container.ts";
+
+type Key = keyof RuntimeConfig;
+type Value = RuntimeConfig[Key];
+type NumberRow = Extract<ConfigRow, { readonly kind: "int" | "size" }>;
+/** No row is a duration: redis.conf counts in seconds or milliseconds, each key in its own. */
+type ServerRow = Exclude<ConfigRow, { readonly kind: "duration" }>;
+
+/** Keys that need no restart. */
+const SETTABLE: ReadonlySet<string> = new Set<Key>([
+  "appendfsync",
+  "auto-aof-rewrite-min-size",
+  "auto-aof-rewrite-percentage",
+  "hash-max-listpack-entries",
+  "hash-max-listpack-value",
+  "list-max-listpack-size",
+  "maxclients",
+  "maxmemory",
+  "maxmemory-policy",
+  "proto-max-bulk-len",
+  "protected-mode",
+  "requirepass",
+  "set-max-intset-entries",
+  "slowlog-log-slower-than",
+  "slowlog-max-len",
+  "timeout",
+  "zset-max-listpack-entries",
+  "zset-max-listpack-value",
+]);
+
+const INT_MAX = 2 ** 31 - 1;
+
+/** What clients and tools of stock Redis read, or set to what it is, and that is fixed here. */
+const FIXED: ReadonlyMap<string, string> = new Map([
+  ["save", ""],
+  ["masterauth", ""],
+  ["dbfilename", "dump.rdb"],
+  ["notify-keyspace-events", ""],
+  [
+    "client-output-buffer-limit",
+    "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
+  ],
+]);
+
+const CONFIG_HELP = [
+  "GET <pattern>",
+  "    Return parameters matching the glob-like <pattern> and their values.",
+  "SET <directive> <value>",
+  "    Set the configuration <directive> to <value>.",
+  "RESETSTAT",
+  "    Reset statistics reported by the INFO command.",
+  "REWRITE",
+  "    Rewrite the configuration file.",
+];
+
+/** A value as Redis prints it. */
+function shown(value: Value): string {
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return String(value);
+}
+
+function* allKeys(config: RuntimeConfig): Generator<readonly [key: string, value: string]> {
+  for (const key of Object.keys(SERVER_CONFIG) as Key[]) yield [key, shown(config[key])];
+  yield* FIXED;
+}
+
+function isAsked(call: Call, key: string): boolean {
+  const bytes = Buffer.from(key);
+  for (let i = 2; i < call.argc; i++) {
+    const pattern = Buffer.from(call.buf.subarray(argStart(call, i), argEnd(call, i)));
+    const lower = Buffer.from(pattern.toString("latin1").toLowerCase(), "latin1");
+    if (matchGlob(lower, 0, lower.length, bytes, 0, bytes.length)) return true;
+  }
+  return false;
+}
+
+function get(call: Call): void {
+  const found = [...allKeys(call.server.config)].filter(([key]) => isAsked(call, key));
+  call.out.array(found.length * 2);
+  for (const [key, value] of found) {
+    call.out.bulkText(key);
+    call.out.bulkText(value);
+  }
+}
+
+function failSet(key: string, reason: string): never {
+  throw new ReplyError(`ERR CONFIG SET failed (possibly related to argument '${key}') - ${reason}`);
+}
+
+/** `text` as a value of `key`. @throws ReplyError naming the rule it breaks */
+function parseValue(key: Key, text: string): Value {
+  const row: ServerRow = SERVER_CONFIG[key];
+  switch (row.kind) {
+    case "string":
+      return text;
+    case "bool":
+      if (text !== "yes" && text !== "no") failSet(key, "argument must be 'yes' or 'no'");
+      return text === "yes";
+    case "choice": {
+      const choices: readonly string[] = row.choices;
+      if (!choices.includes(text)) {
+        failSet(key, `argument(s) must be one of the following: ${choices.join(", ")}`);
+      }
+      return text;
+    }
+    case "int": {
+      const value = /^-?\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+      if (Number.isNaN(value)) failSet(key, "argument couldn't be parsed into an integer");
+      return checkBounds(key, value, row);
+    }
+    case "size":
+      try {
+        return checkBounds(key, parseSize(text), row);
+      } catch (error) {
+        if (error instanceof ReplyError) throw error;
+        return failSet(key, "argument must be a memory value");
+      }
+  }
+}
+
+/** As base/config.ts checks the file's values. */
+function checkBounds(key: string, value: number, row: NumberRow): number {
+  const min = row.min ?? 0;
+  const max = row.max ?? (row.kind === "int" ? INT_MAX : Number.MAX_SAFE_INTEGER);
+  if (value >= min && value <= max) return value;
+  return failSet(key, `argument must be between ${min} and ${max} inclusive`);
+}
+
+/** All or nothing: every pair is checked before the first is applied. */
+function set(call: Call): void {
+  if (call.argc % 2 !== 0) throw new ReplyError(wrongArity("config|set"));
+  const changes = new Map<string, Value>();
+  for (let i = 2; i < call.argc; i += 2) {
+    const key = argText(call, i).toLowerCase();
+    const text = call.buf.toString("utf8", argStart(call, i + 1), argEnd(call, i + 1));
+    const fixed = FIXED.get(key);
+    if (fixed === undefined && !Object.hasOwn(SERVER_CONFIG, key)) {
+      const name = argText(call, i);
+      throw new ReplyError(`ERR Unknown option or number of arguments for CONFIG SET - '${name}'`);
+    }
+    if (changes.has(key)) failSet(key, "duplicate parameter");
+    if (fixed !== undefined && fixed === text) continue;
+    if (!SETTABLE.has(key)) failSet(key, "can't set immutable config");
+    changes.set(key, parseValue(key as Key, text));
+  }
+  const config = call.server.config as Record<string, Value>;
+  for (const [key, value] of changes) config[key] = value;
+  call.out.ok();
+}
+
+const SUBCOMMANDS: Subcommands = new Map([
+  ["get", { arity: -3, run: get }],
+  ["help", { arity: 2, run: (call) => helpReply(call, CONFIG_HELP) }],
+  [
+    "resetstat",
+    {
+      arity: 2,
+      run: (call) => {
+        call.server.resetStats();
+        call.out.ok();
+      },
+    },
+  ],
+  [
+    "rewrite",
+    {
+      arity: 2,
+      run: () => {
+        throw new ReplyError("ERR The server is running without a config file");
+      },
+    },
+  ],
+  ["set", { arity: -4, run: set }],
+]);
+
+export const CONFIG_HANDLERS = {
+  CONFIG: (call) => runSubcommand(call, SUBCOMMANDS),
+} as const satisfies Record<string, Handler>;
