@@ -158,8 +158,8 @@ export class SlotEngine {
   /** Until the next rest ends. */
   #idleMs(): number {
     const nowMs = this.#port.monotonic();
-    const ends = [...this.#rests.values()].map((rest) => Math.max(0, rest.untilMs - nowMs));
-    return Math.min(PAUSE_MS, ...ends);
+    const left = [...this.#rests.values()].map((rest) => rest.untilMs - nowMs);
+    return Math.min(PAUSE_MS, ...left.filter((ms) => ms > 0));
   }
 
   async #work(slotId: number): Promise<void> {
