@@ -458,10 +458,10 @@ export class Backend implements RequestOwner, Holdable {
 
   #isSendOverdue(nowMs: number): boolean {
     const backlog = this.#wire!.backlogBytes;
-    if (backlog === 0 || backlog < this.#sentBacklog) this.#sendMs = nowMs;
+    if (this.#sentBacklog === 0 || backlog < this.#sentBacklog) this.#sendMs = nowMs;
     this.#sentBacklog = backlog;
     const timeoutMs = this.#limits.backend_send_timeout;
-    return timeoutMs > 0 && nowMs - this.#sendMs > timeoutMs;
+    return timeoutMs > 0 && backlog > 0 && nowMs - this.#sendMs > timeoutMs;
   }
 
   #probe(nowMs: number): void {

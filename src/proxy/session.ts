@@ -144,7 +144,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
   #isReported = false;
 
   #readMs: number;
-  #sendMs = 0;
+  #sendMs: number;
   #sentBacklog = 0;
 
   constructor(id: number, wire: Wire, port: SessionPort) {
@@ -159,6 +159,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     // One request is decoded beyond the queue, and the reply awaited is not in the queue.
     this.#owedMax = limits.session_max_pipeline + 2;
     this.#readMs = turn.nowMs;
+    this.#sendMs = turn.nowMs;
     this.#decoder = new RequestDecoder("proxy", { lineBytes: limits.session_recv_bufsize });
   }
 
@@ -486,12 +487,13 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     const { limits } = this.port;
     const nowMs = this.#turn.nowMs;
     const backlog = this.#wire.backlogBytes;
-    if (backlog === 0 || backlog < this.#sentBacklog) this.#sendMs = nowMs;
+    if (this.#sentBacklog === 0 || backlog < this.#sentBacklog) this.#sendMs = nowMs;
     this.#sentBacklog = backlog;
     if (this.#held.length > 0 && this.#heldMs + nowMs - this.#heldSinceMs >= HOLD_MAX_MS) {
       this.#releaseHeld();
     }
-    if (limits.session_send_timeout > 0 && nowMs - this.#sendMs > limits.session_send_timeout) {
+    const sendTimeoutMs = limits.session_send_timeout;
+    if (sendTimeoutMs > 0 && backlog > 0 && nowMs - this.#sendMs > sendTimeoutMs) {
       this.destroy("limit reached: session_send_timeout");
     } else if (this.#waitsFor !== NOTHING) {
       this.#readMs = nowMs;
