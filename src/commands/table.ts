@@ -4,7 +4,8 @@
  * Proxy and server both read it; nothing else in the tree lists command names.
  *
  * - `arity` and `flags` are what `COMMAND INFO` of Redis 7.0 prints (a newer command's are those of
- *   the release it came with, and ZRANK takes WITHSCORE as in 7.2), so a container such as CONFIG has the flags of the container: none.
+ *   the release it came with, and ZRANK takes WITHSCORE as in 7.2), so a container such as CONFIG
+ *   has the flags of the container: none.
  * - `keys` says where keys are; `proxy` what the proxy does. The words are explained in `spec.ts`.
  * - `server: true` marks what our own server serves: its handlers are total over these rows.
  *

@@ -117,6 +117,13 @@ export function formatFixed17(value: number): string {
   return text === "-0" ? "0" : text;
 }
 
+/** `value` as `%.4f`: `166274.1516`. */
+export function formatFixed4(value: number): string {
+  if (!Number.isFinite(value)) return formatSpecial(value);
+  if (Math.abs(value) >= 1e21) return `${BigInt(value)}.0000`;
+  return roundHalfEven(value.toFixed(4), value, true);
+}
+
 function formatSpecial(value: number): string {
   if (Number.isNaN(value)) return "nan";
   return value > 0 ? "inf" : "-inf";

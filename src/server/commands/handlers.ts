@@ -12,6 +12,8 @@ import { CONNECTION_HANDLERS } from "./connection.ts";
 import { COUNTER_HANDLERS } from "./counters.ts";
 import { DUMP_HANDLERS } from "./dump.ts";
 import { EXPIRY_HANDLERS } from "./expiry.ts";
+import { GEO_HANDLERS } from "./geo.ts";
+import { GEO_SEARCH_HANDLERS } from "./geo-search.ts";
 import { HASH_HANDLERS } from "./hashes.ts";
 import { INFO_HANDLERS } from "./info-command.ts";
 import { KEY_HANDLERS } from "./keys.ts";
@@ -37,6 +39,8 @@ export const HANDLERS = {
   ...COUNTER_HANDLERS,
   ...DUMP_HANDLERS,
   ...EXPIRY_HANDLERS,
+  ...GEO_HANDLERS,
+  ...GEO_SEARCH_HANDLERS,
   ...HASH_HANDLERS,
   ...INFO_HANDLERS,
   ...KEY_HANDLERS,

@@ -489,6 +489,17 @@ test("Random members are different ones when asked for, and all have a chance", 
   }
 });
 
+test("ZRANK and ZREVRANK take WITHSCORE as Redis 7.2 does", () => {
+  own = new OwnServer();
+  own.ask(["ZADD", "z", 1, "a", 2.5, "b", 3, "c"]);
+  expect(own.show("ZRANK", "z", "b", "WITHSCORE")).toEqual([":1", "$2.5"]);
+  expect(own.show("ZREVRANK", "z", "a", "withscore")).toEqual([":2", "$1"]);
+  expect(own.show("ZRANK", "z", "none", "WITHSCORE")).toBe("*-1");
+  expect(own.show("ZRANK", "none", "b", "WITHSCORE")).toBe("*-1");
+  expect(own.show("ZRANK", "z", "b", "WITHSCORES")).toBe("-ERR syntax error");
+  expect(own.show("ZRANK", "z", "b", "WITHSCORE", "x")).toBe("-ERR syntax error");
+});
+
 test("Results and temporary sorted sets leave nothing behind in the arena", () => {
   own = new OwnServer();
   const { arena } = own.state.databases;
