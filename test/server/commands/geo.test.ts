@@ -155,19 +155,19 @@ test("Random searches answer as redis-server does", async () => {
   own = new OwnServer();
   await stock.askAll([["FLUSHALL"]]);
   const exact = (...words: (string | number)[]): Step => ({ words, order: "exact" });
-  const longitude = (): number => random.int(360_000) / 1000 - 180;
-  const latitude = (): number => random.int(170_000) / 1000 - 85;
+  const longitude = (): number => random.int(360_000_000) / 1e6 - 180;
+  const latitude = (): number => random.int(170_000_000) / 1e6 - 85;
   const steps: Step[] = [];
   for (let i = 0; i < 2000; i++) {
     // Half of them near each other.
     const isNear = i % 2 === 0;
-    const x = isNear ? 2 + random.int(1000) / 1000 : longitude();
-    const y = isNear ? 48 + random.int(1000) / 1000 : latitude();
+    const x = isNear ? 2 + random.int(1e6) / 1e6 : longitude();
+    const y = isNear ? 48 + random.int(1e6) / 1e6 : latitude();
     steps.push(exact("GEOADD", "g", x, y, `m${i}`));
   }
   for (let i = 0; i < 1500; i++) {
-    const x = random.oneIn(2) ? 2.5 : longitude();
-    const y = random.oneIn(2) ? 48.5 : latitude();
+    const x = random.oneIn(2) ? 2.500371 : longitude();
+    const y = random.oneIn(2) ? 48.500173 : latitude();
     const size = Math.round(10 ** (random.int(38) / 10) * 100) / 100;
     const shape = random.oneIn(2) ? ["BYRADIUS", size] : ["BYBOX", size, size / 2];
     const rest = random.pick([
