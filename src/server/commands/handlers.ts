@@ -15,6 +15,7 @@ import { EXPIRY_HANDLERS } from "./expiry.ts";
 import { GEO_HANDLERS } from "./geo.ts";
 import { GEO_SEARCH_HANDLERS } from "./geo-search.ts";
 import { HASH_HANDLERS } from "./hashes.ts";
+import { HYPERLOGLOG_HANDLERS } from "./hyperloglog.ts";
 import { INFO_HANDLERS } from "./info-command.ts";
 import { KEY_HANDLERS } from "./keys.ts";
 import { LIST_HANDLERS } from "./lists.ts";
@@ -42,6 +43,7 @@ export const HANDLERS = {
   ...GEO_HANDLERS,
   ...GEO_SEARCH_HANDLERS,
   ...HASH_HANDLERS,
+  ...HYPERLOGLOG_HANDLERS,
   ...INFO_HANDLERS,
   ...KEY_HANDLERS,
   ...LIST_HANDLERS,
@@ -54,4 +56,4 @@ export const HANDLERS = {
   ...ZSET_ALGEBRA_HANDLERS,
   ...ZSET_HANDLERS,
   ...ZSET_RANGE_HANDLERS,
-} as const satisfies Partial<Record<ServedCommand, Handler>>;
+} as const satisfies Record<ServedCommand, Handler>;
