@@ -181,11 +181,10 @@ export class RequestDecoder {
     let bulkEnd = this.#bulkEnd;
     while (argc < expected) {
       if (bulkEnd < 0) {
+        // Before the scan: when the rest has not come, what is scanned may be moved.
+        this.argc = argc;
         const status = this.#scanBulkLength(raw, at, limit);
-        if (status !== CONTINUE) {
-          this.argc = argc;
-          return status;
-        }
+        if (status !== CONTINUE) return status;
         at = this.#at;
         bulkEnd = this.#bulkEnd;
       }

@@ -420,3 +420,20 @@ describe("RequestDecoder, random streams", () => {
     });
   }
 });
+
+for (const dialect of BOTH) {
+  test(`${dialect} keeps the first arguments when much was handled before the cut`, () => {
+    // Above 64 KiB of handled bytes the rest of a cut request moves to a buffer of its own.
+    const before = encodeRequest(["SET", "big", Buffer.alloc(70_000, "x")]);
+    const request = encodeRequest(["SET", "key", "value"]);
+    for (let cut = 1; cut < request.length; cut++) {
+      const decoder = new RequestDecoder(dialect);
+      decoder.feed(Buffer.concat([before, request.subarray(0, cut)]));
+      expect(decoder.next()).toBe(REQUEST_READY);
+      expect(decoder.next()).toBe(REQUEST_INCOMPLETE);
+      decoder.feed(Buffer.from(request.subarray(cut)));
+      expect(decoder.next()).toBe(REQUEST_READY);
+      expect([cut, argumentsOf(decoder)]).toEqual([cut, ["SET", "key", "value"]]);
+    }
+  });
+}
