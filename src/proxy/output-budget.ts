@@ -7,11 +7,15 @@
  *   maxBytes + sessions * OUTPUT_NOTICE_BYTES + what one turn reads from the backends
  */
 
+import { assert } from "../base/assert.ts";
+
 /** What a session may hold unnoticed. */
 export const OUTPUT_NOTICE_BYTES = 64 * 1024;
 
 /** A session that holds much. */
 export interface OutputHolder {
+  /** What it holds now; less than it reported when the socket took some since. */
+  readonly outputBytes: number;
   /** Ends it at once and forgets what it holds; it then reports 0. */
   closeFor(limit: string): void;
 }
@@ -25,20 +29,30 @@ export class OutputBudget {
     this.maxBytes = maxBytes;
   }
 
+  /** As reported. */
   get totalBytes(): number {
     return this.#totalBytes;
   }
 
-  /** `holder` now holds `bytes`. Closes those who hold most while the total is over the limit. */
+  /** `holder` now holds `bytes`. While all together are over the limit, closes who holds most. */
   report(holder: OutputHolder, bytes: number): void {
-    const before = this.#holders.get(holder) ?? 0;
-    this.#totalBytes += bytes - before;
-    if (bytes === 0) this.#holders.delete(holder);
-    else this.#holders.set(holder, bytes);
-    while (this.#totalBytes > this.maxBytes) this.#largest()!.closeFor("proxy_max_offheap_size");
+    this.#set(holder, bytes);
+    if (this.#totalBytes > this.maxBytes) this.#refresh();
+    while (this.#totalBytes > this.maxBytes) this.#largest().closeFor("proxy_max_offheap_size");
   }
 
-  #largest(): OutputHolder | undefined {
+  #set(holder: OutputHolder, bytes: number): void {
+    this.#totalBytes += bytes - (this.#holders.get(holder) ?? 0);
+    if (bytes === 0) this.#holders.delete(holder);
+    else this.#holders.set(holder, bytes);
+  }
+
+  /** Sockets take bytes without a report. */
+  #refresh(): void {
+    for (const holder of this.#holders.keys()) this.#set(holder, holder.outputBytes);
+  }
+
+  #largest(): OutputHolder {
     let largest: OutputHolder | undefined;
     let most = 0;
     for (const [holder, bytes] of this.#holders) {
@@ -46,6 +60,7 @@ export class OutputBudget {
       largest = holder;
       most = bytes;
     }
+    assert(largest !== undefined, "what is over the limit is held by someone");
     return largest;
   }
 }

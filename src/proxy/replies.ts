@@ -54,19 +54,27 @@ export function badSlotNumber(number: string, reason: string): string {
 
 export const CROSS_SLOT = "CROSSSLOT Keys in request don't hash to the same slot";
 
-/** Redis 7.0's text: clients look for it to learn what a server knows. */
+/** Redis shows so much of a name, and so much of all arguments together. */
+const UNKNOWN_SHOWN_BYTES = 128;
+
+/** Redis 7.0's text, which clients look for. Like a C string, what is shown ends at a NUL. */
 export function unknownCommand(name: string, args: readonly string[]): string {
   let shown = "";
   for (const arg of args) {
-    if (shown.length >= UNKNOWN_ARGS_BYTES) break;
-    shown += `'${arg.slice(0, UNKNOWN_ARGS_BYTES - shown.length)}' `;
+    if (shown.length >= UNKNOWN_SHOWN_BYTES) break;
+    shown += `'${beforeNul(arg).slice(0, UNKNOWN_SHOWN_BYTES - shown.length)}' `;
   }
-  return `ERR unknown command '${name.slice(0, UNKNOWN_ARGS_BYTES)}', with args beginning with: ${shown}`;
+  const start = beforeNul(name).slice(0, UNKNOWN_SHOWN_BYTES);
+  return `ERR unknown command '${start}', with args beginning with: ${shown}`;
 }
-const UNKNOWN_ARGS_BYTES = 128;
+
+function beforeNul(text: string): string {
+  const nul = text.indexOf("\0");
+  return nul < 0 ? text : text.slice(0, nul);
+}
 
 export function unknownSubcommand(command: string, subcommand: string): string {
-  return `ERR unknown subcommand '${subcommand.slice(0, 128)}'. Try ${command} HELP.`;
+  return `ERR unknown subcommand '${subcommand.slice(0, UNKNOWN_SHOWN_BYTES)}'. Try ${command} HELP.`;
 }
 
 // -- failed before it was queued: `handle request` ----------------------------------------------

@@ -172,6 +172,10 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     return this.#length;
   }
 
+  get outputBytes(): number {
+    return this.#out.pendingBytes + this.#keptBytes;
+  }
+
   // -- requests in ------------------------------------------------------------------------------
 
   /** Bytes from the client; the buffer is the session's from now on. */
@@ -195,6 +199,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
 
   /** What it waited for may be there. */
   resume(): void {
+    if (this.#held.length > 0 && !this.#isBehind()) this.#releaseHeld();
     if (this.#isClosed || this.#waitsFor === NOTHING || this.#isCrowded()) return;
     if (this.#pending !== undefined) {
       if (!this.#pending.retry()) return;
@@ -448,16 +453,21 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
   /** Much is waiting to be sent, or was. Returns whether the backend that answers is to be held. */
   #notice(): boolean {
     if (this.#isClosed) return false;
-    const waiting = this.#out.pendingBytes;
-    const bytes = waiting + this.#keptBytes;
+    const bytes = this.outputBytes;
     this.#isReported = bytes > OUTPUT_NOTICE_BYTES;
     this.port.budget.report(this, this.#isReported ? bytes : 0);
     if (bytes > this.port.sessionOutputMax) this.closeFor("session_output_max");
-    return !this.#isClosed && waiting > OUTPUT_HOLD_BYTES && this.#heldMs < HOLD_MAX_MS;
+    return this.#isBehind() && this.#heldMs < HOLD_MAX_MS;
+  }
+
+  #isBehind(): boolean {
+    return !this.#isClosed && this.#out.pendingBytes > OUTPUT_HOLD_BYTES;
   }
 
   hold(backend: Holdable): void {
     if (this.#held.includes(backend)) return;
+    // The write at the end of this turn may be enough.
+    this.#turn.wakeLater(this);
     if (this.#held.length === 0) this.#heldSinceMs = this.#turn.nowMs;
     this.#held.push(backend);
     backend.hold();
@@ -489,6 +499,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     const backlog = this.#wire.backlogBytes;
     if (this.#sentBacklog === 0 || backlog < this.#sentBacklog) this.#sendMs = nowMs;
     this.#sentBacklog = backlog;
+    if (this.#isReported) this.#notice();
     if (this.#held.length > 0 && this.#heldMs + nowMs - this.#heldSinceMs >= HOLD_MAX_MS) {
       this.#releaseHeld();
     }
