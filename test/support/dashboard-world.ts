@@ -45,14 +45,25 @@ export class FakeProxy {
   readonly name: string;
   readonly model: ProxyModel;
   online = true;
-  /** It takes connections and never answers a poll. */
+  /** It takes connections and answers neither polls nor pushes. */
   isHanging = false;
+  readonly #hanging = Promise.withResolvers<void>();
   /** Answers a call: a status, 0 for silence, or -1 for a refused connection. */
   answer: (call: string, body: unknown) => number = () => 200;
 
   constructor(name: string, model: Partial<ProxyModel>) {
     this.name = name;
     this.model = { ...PROXY.zero(), ...model };
+  }
+
+  /** What it left hanging is answered. */
+  endHanging(): void {
+    this.isHanging = false;
+    this.#hanging.resolve();
+  }
+
+  async hang(): Promise<void> {
+    if (this.isHanging) await this.#hanging.promise;
   }
 }
 
@@ -238,12 +249,13 @@ export class DashboardWorld {
         await call("GET xping");
       },
       stats: async () => {
-        const { online, isHanging } = await call("GET stats");
-        if (isHanging) await new Promise(() => undefined);
+        const proxy = await call("GET stats");
+        await proxy.hang();
+        const { online } = proxy;
         return { online, closed: false } as ProxyStats;
       },
       fillSlots: async (slots) => {
-        await call("PUT fillslots", SLOTS.write([...slots]));
+        await (await call("PUT fillslots", SLOTS.write([...slots]))).hang();
       },
       start: async () => {
         (await call("PUT start")).online = true;

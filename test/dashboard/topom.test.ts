@@ -1,0 +1,85 @@
+import { expect, test } from "bun:test";
+import { encodeRecord } from "../../src/model/encode.ts";
+import { GROUP } from "../../src/model/group.ts";
+import { groupPath, leasePath, slotPath } from "../../src/model/paths.ts";
+import { MAPPING } from "../../src/model/slot.ts";
+import { DashboardWorld, PRODUCT } from "../support/dashboard-world.ts";
+import { groupOf, moving } from "./clusters.ts";
+
+async function cause(world: DashboardWorld, path: string, body = ""): Promise<string> {
+  const { status, body: answer } = await world.request("PUT", `/api/topom/${path}`, body);
+  return status === 200 ? "OK" : JSON.parse(String(answer)).Cause;
+}
+
+test("A dashboard that lost its lock writes nothing more and ends with an error", async () => {
+  const world = new DashboardWorld();
+  await world.start();
+  world.coordinator.crash(leasePath(PRODUCT));
+  expect(await cause(world, "group/create/{xauth}/1")).toBe("store: create group-[1] failed");
+  const ended = world.topom.done;
+  await world.advance(1_000);
+  expect(await ended).toBe(1);
+  expect(world.coordinator.nodes.has(groupPath(PRODUCT, 1))).toBe(false);
+});
+
+test("A push that hangs stops neither the key check nor the statistics", async () => {
+  const world = new DashboardWorld();
+  const proxy = world.addProxy("p", { token: "t", admin_addr: "p:1" });
+  world.addServer("1a:1");
+  world.coordinator.nodes.set(groupPath(PRODUCT, 1), encodeRecord(GROUP, groupOf(1, 1)));
+  await world.start();
+  await cause(world, "proxy/create/{xauth}/p:1");
+  proxy.isHanging = true;
+  let isDone = false;
+  const assigning = cause(world, "slots/assign/{xauth}", '[{"id":1,"group_id":1}]').then(() => {
+    isDone = true;
+  });
+  await world.settle();
+  expect((await world.request("GET", "/api/topom/xping/{xauth}")).status).toBe(200);
+  expect((await world.request("GET", "/topom/stats")).status).toBe(200);
+  expect(isDone).toBe(false);
+  proxy.endHanging();
+  await assigning;
+});
+
+test("A model that cannot be read at the start is read again until it can", async () => {
+  const world = new DashboardWorld();
+  const { nodes } = world.coordinator;
+  world.addServer("1a:1");
+  world.addServer("2a:1");
+  nodes.set(groupPath(PRODUCT, 1), "{");
+  nodes.set(groupPath(PRODUCT, 2), encodeRecord(GROUP, groupOf(2, 1)));
+  nodes.set(slotPath(PRODUCT, 7), encodeRecord(MAPPING, moving(7, 1, 2, "migrating")));
+  world.open();
+  await world.topom.lock();
+  world.topom.start();
+  await world.advance(1_000);
+  expect(await cause(world, "group/create/{xauth}/3")).toBe("store: load group failed");
+  nodes.set(groupPath(PRODUCT, 1), encodeRecord(GROUP, groupOf(1, 1)));
+  await world.advance(1_000);
+  await world.advance(1_000);
+  expect(nodes.get(slotPath(PRODUCT, 7))).toBe(encodeRecord(MAPPING, moving(7, 2, 0, "", 0)));
+  await world.topom.close();
+});
+
+test("Changes by others are seen after a reload", async () => {
+  const world = new DashboardWorld();
+  await world.start();
+  world.coordinator.nodes.set(groupPath(PRODUCT, 5), encodeRecord(GROUP, groupOf(5, 0)));
+  expect(await cause(world, "group/remove/{xauth}/5")).toBe("group-[5] doesn't exist");
+  expect(await cause(world, "reload/{xauth}")).toBe("OK");
+  expect(await cause(world, "group/remove/{xauth}/5")).toBe("OK");
+});
+
+test("The sentinels are marked as out of step before a server joins or leaves", async () => {
+  const world = new DashboardWorld();
+  const path = `/codis3/${PRODUCT}/sentinel`;
+  world.addServer("1a:1");
+  world.coordinator.nodes.set(path, '{"servers":["s:1"],"out_of_sync":false}');
+  world.coordinator.nodes.set(groupPath(PRODUCT, 1), encodeRecord(GROUP, groupOf(1, 0)));
+  await world.start();
+  expect(await cause(world, "group/add/{xauth}/1/1a:1")).toBe("OK");
+  const stored = world.takeEvents().map((event) => ("store" in event ? event.store : "push"));
+  expect(stored).toEqual(["sentinel", "group 1"]);
+  expect(JSON.parse(world.coordinator.nodes.get(path)!).out_of_sync).toBe(true);
+});
