@@ -21,12 +21,14 @@ import {
   dictCount,
   dictDrain,
   dictFind,
+  dictFirstCandidate,
   dictInsert,
   dictOwnerWord,
   dictRandom,
   dictRemove,
   dictReplace,
   dictScan,
+  nextCandidate,
   setDictOwnerWord,
 } from "./arena/dict.ts";
 import {
@@ -60,6 +62,7 @@ import {
   removeFromTagGroup,
 } from "./tags.ts";
 import { STRING } from "./types/value-type.ts";
+import { WARM_WINDOW, type WarmKeys } from "./warm.ts";
 
 /** Owner's words of a slot's dictionary. */
 const VOLATILE = 0;
@@ -68,6 +71,9 @@ const TAG_GROUPS = 1;
 /** Rotation that brings the bits of the CRC which all keys of a slot share to the top of the hash. */
 const SLOT_BITS = 10;
 const FLAGS_KEPT = ENTRY_LINKS | ENTRY_MARK;
+
+/** Entries that `warm` looks at. Filled so that no load can be left out as useless. */
+const warmEntries = new Int32Array(WARM_WINDOW);
 
 export class Keyspace {
   readonly databases: Databases;
@@ -81,6 +87,15 @@ export class Keyspace {
   #slots = new Int32Array(SLOT_COUNT);
   /** No key of the slot expires before this (unix ms); may be early, never late. */
   #slotExpiry = new Float64Array(SLOT_COUNT).fill(Number.POSITIVE_INFINITY);
+
+  /** What `warm` found out about keys that are about to be looked up, and which of them is next. */
+  #warmBuf: Buffer | undefined;
+  readonly #warmFrom = new Int32Array(WARM_WINDOW);
+  readonly #warmTo = new Int32Array(WARM_WINDOW);
+  readonly #warmTagCrc = new Int32Array(WARM_WINDOW);
+  readonly #warmHash = new Int32Array(WARM_WINDOW);
+  readonly #warmIsTagged = new Uint8Array(WARM_WINDOW);
+  #warmNext = 0;
 
   /** What `#locate` found out about the last key. */
   #slot = 0;
@@ -124,7 +139,40 @@ export class Keyspace {
     return 0;
   }
 
+  /**
+   * Has the memory that lookups of these keys will touch on its way before they begin. Every loop
+   * but the first is short and its rounds independent, so that their waits for memory overlap.
+   */
+  warm(keys: WarmKeys): void {
+    const { buf, from, to, count } = keys;
+    this.#warmBuf = undefined;
+    for (let i = 0; i < count; i++) {
+      this.#locate(buf, from[i]!, to[i]!);
+      this.#warmFrom[i] = from[i]!;
+      this.#warmTo[i] = to[i]!;
+      this.#warmTagCrc[i] = this.#tagCrc;
+      this.#warmHash[i] = this.#hash;
+      this.#warmIsTagged[i] = this.#isTagged ? 1 : 0;
+    }
+    // A window that is not full ends with positions no key has.
+    this.#warmFrom.fill(-1, count);
+    this.#warmBuf = buf;
+    this.#warmNext = 0;
+    const { arena } = this;
+    for (let i = 0; i < count; i++) {
+      const head = this.#slots[this.#warmTagCrc[i]! & (SLOT_COUNT - 1)]!;
+      warmEntries[i] = head === 0 ? 0 : dictFirstCandidate(arena, head, this.#warmHash[i]!);
+    }
+    for (let i = 0; i < count; i++) {
+      warmEntries[i] = nextCandidate(arena, warmEntries[i]!, this.#warmHash[i]!);
+    }
+    for (let i = 0; i < count; i++) {
+      warmEntries[i] = nextCandidate(arena, warmEntries[i]!, this.#warmHash[i]!);
+    }
+  }
+
   #locate(key: Buffer, from: number, to: number): void {
+    if (this.#warmBuf === key && this.#takeWarm(from, to)) return;
     const tagged = hashTag(key, from, to);
     const crc = crc32(key, tagStart, tagEnd) | 0;
     const whole = tagged ? crc32(key, from, to) | 0 : crc;
@@ -132,6 +180,19 @@ export class Keyspace {
     this.#tagCrc = crc;
     this.#slot = crc & (SLOT_COUNT - 1);
     this.#hash = (whole >>> SLOT_BITS) | (whole << (32 - SLOT_BITS));
+  }
+
+  /** Commands look up keys in the order of their requests, some of them more than once. */
+  #takeWarm(from: number, to: number): boolean {
+    let i = this.#warmNext;
+    if (this.#warmFrom[i] !== from && ++i < WARM_WINDOW && this.#warmFrom[i] !== from) return false;
+    if (i === WARM_WINDOW || this.#warmTo[i] !== to) return false;
+    this.#warmNext = i;
+    this.#tagCrc = this.#warmTagCrc[i]!;
+    this.#slot = this.#tagCrc & (SLOT_COUNT - 1);
+    this.#hash = this.#warmHash[i]!;
+    this.#isTagged = this.#warmIsTagged[i] === 1;
+    return true;
   }
 
   #tellSnapshot(entry: number): void {

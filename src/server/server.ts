@@ -18,6 +18,7 @@ import { DENIED, TOO_MANY_CLIENTS } from "./replies.ts";
 import { Session, type SessionContext } from "./session.ts";
 import { ServerState } from "./state.ts";
 import { Turn } from "./turn.ts";
+import { createWarmKeys } from "./warm.ts";
 
 /** How often the work between requests is looked after. */
 const TICK_MS = 100;
@@ -62,6 +63,7 @@ class Server implements RunningServer, SessionContext {
   readonly server: ServerState;
   readonly call;
   readonly turn: Turn;
+  readonly keysAhead = createWarmKeys();
   readonly done: Promise<number>;
   readonly #listener: Listener;
   readonly #sessions = new Set<Session>();

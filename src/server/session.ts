@@ -21,6 +21,7 @@ import { Client, type ClientPort } from "./client.ts";
 import { endReply, execute } from "./execute.ts";
 import type { ServerState } from "./state.ts";
 import type { Turn } from "./turn.ts";
+import { findKeysAhead, WARM_BYTES_MIN, WARM_WINDOW, type WarmKeys } from "./warm.ts";
 
 /** Replies are offered to the socket whenever this many bytes of them have come together. */
 const FLUSH_BYTES = 64 * 1024;
@@ -32,6 +33,7 @@ export interface SessionContext {
   readonly server: ServerState;
   readonly call: Call;
   readonly turn: Turn;
+  readonly keysAhead: WarmKeys;
   /** The session ended; it is in no list any more. */
   ended(session: Session): void;
 }
@@ -181,6 +183,8 @@ export class Session implements ConnectionOwner, ClientPort {
     const decoder = this.#decoder;
     const { out } = this.#connection;
     const { client } = this;
+    /** Requests until the next window of keys is looked at. */
+    let isWarmFor = 0;
     while (!client.isClosing) {
       const status = this.#hasHeldRequest ? REQUEST_READY : decoder.next();
       if (status === REQUEST_INCOMPLETE) break;
@@ -188,6 +192,10 @@ export class Session implements ConnectionOwner, ClientPort {
         out.error(`ERR Protocol error: ${decoder.error}`);
         client.closeAfterReply();
         break;
+      }
+      if (isWarmFor-- === 0) {
+        isWarmFor = WARM_WINDOW - 1;
+        if (decoder.pendingBytes >= WARM_BYTES_MIN) this.#warm();
       }
       this.#hasHeldRequest = !execute(call, client, decoder, out);
       if (client.isWaiting) {
@@ -204,6 +212,14 @@ export class Session implements ConnectionOwner, ClientPort {
     }
     if (client.isClosing || (this.#hasPeerEnded && !this.#mustWait)) this.close();
     else if (out.pendingBytes > 0) turn.flush(this);
+  }
+
+  /** The decoder has a request, and more behind it. */
+  #warm(): void {
+    const { server, keysAhead } = this.#context;
+    const { buf, start, end, pendingBytes } = this.#decoder;
+    findKeysAhead(keysAhead, buf, start, Math.min(end + pendingBytes, buf.length));
+    server.databases.all[this.client.dbIndex]!.warm(keysAhead);
   }
 
   #mustHoldBack(): boolean {

@@ -132,6 +132,19 @@ export function dictFind(
   return 0;
 }
 
+/** The first entry of the bucket of `hash`, or 0: touches the table's memory, no entry's. */
+export function dictFirstCandidate(arena: Arena, head: number, hash: number): number {
+  return dictBucket(arena, head, bucketOf(arena, head, hash));
+}
+
+/** `entry` when it is 0 or has this hash, else the next of its chain: touches one entry's memory. */
+export function nextCandidate(arena: Arena, entry: number, hash: number): number {
+  if (entry === 0) return 0;
+  const words = wordsAt(arena, entry);
+  const at = wordIndex(entry);
+  return words[at + 1] === hash ? entry : words[at]!;
+}
+
 /** Puts an entry in whose key is not there yet. */
 export function dictInsert(arena: Arena, head: number, entry: number): void {
   const i = bucketOf(arena, head, entryHash(arena, entry));
