@@ -12,6 +12,7 @@
  */
 
 import { assert } from "../base/assert.ts";
+import type { Clock } from "../base/clock.ts";
 import { SLOT_COUNT } from "../slots/hash.ts";
 import { ENTRY_MARK, entryFlags, setEntryMark } from "./arena/entry.ts";
 import type { Databases } from "./databases.ts";
@@ -89,19 +90,19 @@ export class Snapshot {
   abandon(): void {
     if (this.state !== "visiting") return;
     this.state = "abandoned";
-    this.#current = 0;
+    // The walk has left the place of this one: it would keep the old mark.
+    if (this.#current !== 0) this.#finishCurrent();
     this.#abandoned?.();
   }
 
   /**
    * Works for about `budgetMs`.
-   * @param monotonic milliseconds, as base/clock.ts gives them
    * @returns whether the snapshot is over: the state is idle again
    */
-  step(budgetMs: number, monotonic: () => number): boolean {
-    const end = monotonic() + budgetMs;
+  step(budgetMs: number, clock: Clock): boolean {
+    const end = clock.monotonic() + budgetMs;
     for (let steps = 1; ; steps++) {
-      if (steps % STEPS_PER_CLOCK === 0 && monotonic() >= end) {
+      if (steps % STEPS_PER_CLOCK === 0 && clock.monotonic() >= end) {
         this.#forgetFound();
         return false;
       }

@@ -20,12 +20,19 @@ const AS_REDIS_AT_PROXY = "design, decided: PING x, INFO section at the proxy as
 const NAMED_REFUSAL = "design, data plane: what is not supported yet is refused by name";
 const COLOCATED = "design, data plane: keys in different slots answer CROSSSLOT";
 const ONE_KEY = "design, data plane: a command with one key goes to the backend of its slot";
+const COMMAND_IS_LOCAL = "spec proxy 3.3: ours answers COMMAND from its own table";
 const PROTOCOL_ERROR = "spec proxy 13: a null bulk argument is a protocol error";
 const BODY_REFUSED = "spec proxy 7.2: a body that cannot be read is answered with a cause";
 const REDIS_7 = "design, decided: stock commands answer as Redis 7.0";
 
 function notSupportedYet(name: string): ExpectedAnswer {
   return { reply: `-ERR handle request, command '${name}' is not supported yet\r\n` };
+}
+
+/** A row of transcript.json; the newer record of the same exchange has the text ours has. */
+function unknownRow(id: string, command: string, shown: string, behind = ""): Difference {
+  const text = `-ERR unknown command '${command}', with args beginning with: ${shown}\r\n`;
+  return { file: "proxy/transcript.json", id, ours: { reply: text + behind }, why: REDIS_7 };
 }
 
 /** A row of both transcripts of the proxy, which number their rows apart from the 130th on. */
@@ -38,6 +45,20 @@ function transcriptRow(ids: readonly [string, string], ours: ExpectedAnswer, why
 
 function serverRow(file: string, id: string, reply: string, why: string): Difference {
   return { file: `server/transcripts/${file}`, id, ours: { reply }, why };
+}
+
+/** As recorded, and the four empty lists that COMMAND INFO has since Redis 7. */
+function commandInfoRow(
+  id: string,
+  name: string,
+  arity: number,
+  flags: readonly string[],
+  keys = ":0\r\n:0\r\n:0\r\n",
+): Difference {
+  const shown = flags.map((flag) => `+${flag}\r\n`).join("");
+  const row = `$${name.length}\r\n${name}\r\n:${arity}\r\n*${flags.length}\r\n${shown}${keys}`;
+  const reply = `*1\r\n*10\r\n${row}${"*0\r\n".repeat(4)}`;
+  return serverRow("command-info.json", id, reply, REDIS_7);
 }
 
 /** A body the original ignores; ours answers status 800 with a cause. */
@@ -110,6 +131,22 @@ export const DIFFERENCES: readonly Difference[] = [
   ...transcriptRow(["152", "149"], { reply: /^\$\d+\r\n# Server\r\n/ }, AS_REDIS_AT_PROXY),
   ...transcriptRow(["166", "163"], { reply: "", closed: true }, PROTOCOL_ERROR),
   ...transcriptRow(["215", "212"], { reply: "$15\r\n127.0.0.1:21001\r\n" }, AS_REDIS_AT_PROXY),
+  ...transcriptRow(["212", "209"], { reply: /^\*\d+\r\n\*6\r\n/ }, COMMAND_IS_LOCAL),
+  {
+    file: "proxy/transcript-redis7.json",
+    id: "163",
+    ours: { reply: "", closed: true },
+    why: PROTOCOL_ERROR,
+    mode: "codis",
+  },
+  unknownRow("123", "FOO", ""),
+  unknownRow("124", "FOO", "'bar' "),
+  unknownRow("125", "foo-bar", "'x' "),
+  unknownRow("126", "A".repeat(64), "'x' "),
+  unknownRow("129", "get", "'a' "),
+  unknownRow("160", "foo", "'bar' ", "+OK\r\n"),
+  unknownRow("173", "$4", "", "-ERR wrong number of arguments for 'echo' command\r\n"),
+  unknownRow("197", "FOO", ""),
   serverRow(
     "auth.json",
     "10",
@@ -123,6 +160,19 @@ export const DIFFERENCES: readonly Difference[] = [
     REDIS_7,
   ),
   serverRow("slotscheck.json", "7", "+OK\r\n", "spec server 2.3: expired keys are not reported"),
+  // COMMAND INFO of the ten commands served, in the order recorded.
+  commandInfoRow("0", "slotsinfo", -1, ["readonly", "fast"]),
+  commandInfoRow("1", "slotsscan", -3, ["readonly", "random"]),
+  commandInfoRow("2", "slotsdel", -2, ["write"], ":1\r\n:-1\r\n:1\r\n"),
+  commandInfoRow("3", "slotsmgrtslot", 5, ["write"]),
+  commandInfoRow("4", "slotsmgrttagslot", 5, ["write"]),
+  commandInfoRow("5", "slotsmgrtone", 5, ["write"]),
+  commandInfoRow("6", "slotsmgrttagone", 5, ["write"]),
+  commandInfoRow("7", "slotshashkey", -1, ["readonly", "fast"]),
+  commandInfoRow("8", "slotscheck", 0, ["readonly"]),
+  commandInfoRow("9", "slotsrestore", -4, ["write", "denyoom"]),
+  // Row 19 restored the key that row 23 asks for.
+  serverRow("slotsrestore.json", "23", ":1\r\n", "spec server 6: payloads up to version 12"),
   serverRow("slotsrestore.json", "19", "+OK\r\n", "spec server 6: payloads up to version 12"),
   serverRow("dashboard.json", "2", "-ERR DB index is out of range\r\n", REDIS_7),
   serverRow(

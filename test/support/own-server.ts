@@ -1,6 +1,6 @@
 /** Our server in this process, on a free port, with a clock that can be set forward. */
 
-import { systemClock, type Clock } from "../../src/base/clock.ts";
+import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { defaultConfig } from "../../src/base/config.ts";
 import type { Log } from "../../src/base/log.ts";
 import { SERVER_CONFIG, type ServerConfig } from "../../src/server/config.ts";

@@ -269,7 +269,7 @@ export class AppendOnly implements Journal {
     for (let isOver = false; !isOver; ) {
       await new Promise((resolve) => setImmediate(resolve));
       if (this.#isClosing) throw new CodisError("closed", "the server is stopping");
-      isOver = this.#snapshot.step(SLICE_MS, clock.monotonic);
+      isOver = this.#snapshot.step(SLICE_MS, clock);
       if (out.pendingBytes < WRITE_BYTES && !isOver) continue;
       unsynced += out.pendingBytes;
       bytes += out.pendingBytes;
@@ -288,7 +288,7 @@ export class AppendOnly implements Journal {
     const { clock } = this.#state;
     if (this.#snapshot.state === "idle") return;
     this.#snapshot.abandon();
-    while (!this.#snapshot.step(SLICE_MS, clock.monotonic) && !this.#isClosing) {
+    while (!this.#snapshot.step(SLICE_MS, clock) && !this.#isClosing) {
       await new Promise((resolve) => setImmediate(resolve));
     }
   }

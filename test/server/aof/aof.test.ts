@@ -1,0 +1,292 @@
+/** Rewriting the append-only file while the data changes; what a kill or a power loss leaves. */
+
+import { describe, expect, test } from "bun:test";
+import { OwnServer, showReply } from "../../support/compare.ts";
+import { MemoryFiles } from "../../support/memory-files.ts";
+import { createPrng, type Prng } from "../../support/prng.ts";
+import { digest, type LoggedServer, randomCommand, startLogged } from "./world.ts";
+
+/** Long values, so that a slice of a rewrite ends inside them. */
+function fillLong({ own }: LoggedServer, keys: number, elements: number): void {
+  for (let i = 0; i < keys; i++) {
+    const items = Array.from({ length: elements }, (_, k) => `element ${k}`);
+    own.ask(["RPUSH", `l${i}`, ...items]);
+    own.ask(["SADD", `t${i}`, ...items]);
+    own.ask(["HSET", `h${i}`, ...items.flatMap((item, k) => [item, k])]);
+    own.ask(["ZADD", `z${i}`, ...items.flatMap((item, k) => [k / 3, item])]);
+  }
+}
+
+function fillRandom({ own }: LoggedServer, prng: Prng, commands: number): void {
+  for (let i = 0; i < commands; i++) own.ask(randomCommand(prng));
+}
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Runs a rewrite to its end, with `change` in every turn of it. Returns the number of turns. */
+async function rewriteWith(server: LoggedServer, change: () => void): Promise<number> {
+  let isOver = false;
+  let turns = 0;
+  server.journal.rewrite();
+  void server.journal.settled().then(() => {
+    isOver = true;
+  });
+  while (!isOver) {
+    change();
+    server.journal.commit();
+    turns++;
+    await nextTurn();
+  }
+  return turns;
+}
+
+async function expectSameAfterRestart(files: MemoryFiles, server: LoggedServer): Promise<void> {
+  server.journal.commit();
+  const restarted = await startLogged(files.afterKill());
+  expect(digest(restarted.own.state)).toBe(digest(server.own.state));
+}
+
+test("What was written is there after a restart, of all types, in all databases", async () => {
+  const files = new MemoryFiles();
+  const server = await startLogged(files);
+  fillRandom(server, createPrng(), 5000);
+  fillLong(server, 3, 300);
+  await expectSameAfterRestart(files, server);
+});
+
+test("Names and manifest are those of Redis 7", async () => {
+  const files = new MemoryFiles();
+  const server = await startLogged(files);
+  expect(new Set(files.list())).toEqual(
+    new Set(["appendonly.aof.1.incr.aof", "appendonly.aof.manifest"]),
+  );
+  server.own.ask(["SET", "a", "1"]);
+  await rewriteWith(server, () => {});
+  expect(files.readText("appendonly.aof.manifest")).toBe(
+    "file appendonly.aof.1.base.aof seq 1 type b\nfile appendonly.aof.2.incr.aof seq 2 type i\n",
+  );
+  expect(new Set(files.list())).toEqual(
+    new Set(["appendonly.aof.1.base.aof", "appendonly.aof.2.incr.aof", "appendonly.aof.manifest"]),
+  );
+  server.own.ask(["SET", "b", "2"]);
+  await rewriteWith(server, () => {});
+  expect(files.readText("appendonly.aof.manifest")).toBe(
+    "file appendonly.aof.2.base.aof seq 2 type b\nfile appendonly.aof.3.incr.aof seq 3 type i\n",
+  );
+  await expectSameAfterRestart(files, server);
+});
+
+test("A rewrite under writes equals the live state, whatever is changed when", async () => {
+  const prng = createPrng();
+  const files = new MemoryFiles();
+  const server = await startLogged(files);
+  fillLong(server, 6, 2000);
+  fillRandom(server, prng, 3000);
+  for (let round = 0; round < 3; round++) {
+    const turns = await rewriteWith(server, () => fillRandom(server, prng, 20));
+    expect([`seed ${prng.seed}`, turns > 5]).toEqual([`seed ${prng.seed}`, true]);
+    await expectSameAfterRestart(files, server);
+  }
+}, 30_000);
+
+test("The base is the state of the instant the rewrite began", async () => {
+  const prng = createPrng();
+  const files = new MemoryFiles();
+  const server = await startLogged(files);
+  fillLong(server, 10, 2000);
+  fillRandom(server, prng, 3000);
+  let before = "";
+  files.beforeChange = (what) => {
+    if (what === "open appendonly.aof.2.incr.aof") before = digest(server.own.state);
+  };
+  await rewriteWith(server, () => fillRandom(server, prng, 20));
+  // The base without what came after it.
+  const only = files.afterKill();
+  const manifest = only.readText("appendonly.aof.manifest")!;
+  only.set("appendonly.aof.manifest", `${manifest.split("\n")[0]!}\n`);
+  expect(digest((await startLogged(only)).own.state)).toBe(before);
+});
+
+describe("A rewrite begins again", () => {
+  for (const words of [["FLUSHALL"], ["FLUSHDB"], ["SWAPDB", 0, 1], ["SWAPDB", 2, 0]]) {
+    test(`when ${words.join(" ")} comes in the middle`, async () => {
+      const prng = createPrng();
+      const files = new MemoryFiles();
+      const server = await startLogged(files);
+      fillLong(server, 10, 2000);
+      fillRandom(server, prng, 1000);
+      let turns = 0;
+      await rewriteWith(server, () => {
+        if (++turns === 4) server.own.ask(words);
+        fillRandom(server, prng, 5);
+      });
+      expect(turns).toBeGreaterThan(4);
+      await expectSameAfterRestart(files, server);
+      await rewriteWith(server, () => fillRandom(server, prng, 5));
+      await expectSameAfterRestart(files, server);
+    });
+  }
+});
+
+test("A rewrite that cannot be written leaves the files in use and the next one succeeds", async () => {
+  const prng = createPrng();
+  const files = new MemoryFiles();
+  const server = await startLogged(files);
+  fillLong(server, 10, 2000);
+  server.journal.commit();
+  let turns = 0;
+  await rewriteWith(server, () => {
+    if (++turns === 3) files.writeError = new Error("ENOSPC: no space left on device");
+  });
+  files.writeError = undefined;
+  expect(server.journal.infoLines()).toContain("aof_last_bgrewrite_status:err");
+  fillRandom(server, prng, 100);
+  await expectSameAfterRestart(files, server);
+  await rewriteWith(server, () => fillRandom(server, prng, 5));
+  expect(server.journal.infoLines()).toContain("aof_last_bgrewrite_status:ok");
+  await expectSameAfterRestart(files, server);
+});
+
+test("A rewrite is asked for once at a time, and by itself when the log has grown", async () => {
+  const files = new MemoryFiles();
+  const server = await startLogged(files, (state) => {
+    state.config["auto-aof-rewrite-min-size"] = 10_000;
+  });
+  const { journal, own } = server;
+  expect(journal.rewrite()).toBe("Background append only file rewriting started");
+  expect(() => journal.rewrite()).toThrow();
+  await journal.settled();
+  journal.tick();
+  expect(journal.infoLines()).toContain("aof_rewrite_in_progress:0");
+  for (let i = 0; i < 1000; i++) own.ask(["SET", "k", `value ${i}`]);
+  journal.commit();
+  journal.tick();
+  expect(journal.infoLines()).toContain("aof_rewrite_in_progress:1");
+  await journal.settled();
+  expect(journal.totalBytes).toBeLessThan(200);
+  journal.tick();
+  expect(journal.infoLines()).toContain("aof_rewrite_in_progress:0");
+  await expectSameAfterRestart(files, server);
+});
+
+describe("While the log cannot be written", () => {
+  test("changes are refused with the text of Redis, reading goes on, nothing is lost", async () => {
+    const files = new MemoryFiles();
+    const { own, journal } = await startLogged(files);
+    own.ask(["SET", "a", "1"]);
+    files.writeError = new Error("ENOSPC: no space left on device, write");
+    journal.commit();
+    expect(own.show("SET", "a", "2")).toBe(
+      "-MISCONF Errors writing to the AOF file: ENOSPC: no space left on device, write",
+    );
+    expect(own.show("GET", "a")).toBe("$1");
+    files.writeError = undefined;
+    own.clock.advance(1000);
+    journal.tick();
+    expect(own.show("SET", "a", "3")).toBe("+OK");
+    journal.commit();
+    const restarted = await startLogged(files.afterKill());
+    expect(restarted.own.show("GET", "a")).toBe("$3");
+  });
+
+  test("a failed sync heals by a rewrite that begins by itself", async () => {
+    const files = new MemoryFiles();
+    const { own, journal } = await startLogged(files, (state) => {
+      state.config.appendfsync = "always";
+    });
+    own.ask(["SET", "a", "1"]);
+    files.syncError = new Error("EIO: i/o error");
+    expect(journal.commit()).toBe(false);
+    expect(own.show("SET", "b", "2")).toBe("-MISCONF Errors fsync to the AOF file: EIO: i/o error");
+    files.syncError = undefined;
+    journal.tick();
+    await journal.settled();
+    expect(own.show("SET", "b", "2")).toBe("+OK");
+    expect(journal.commit()).toBe(true);
+    const restarted = await startLogged(files.afterPowerLoss(() => 0));
+    expect(restarted.own.show("MGET", "a", "b")).toEqual(["$1", "$2"]);
+  });
+});
+
+test("Expired keys are logged as DEL, and live on while a log is read that needs them", async () => {
+  const files = new MemoryFiles();
+  const server = await startLogged(files);
+  const { own, journal } = server;
+  own.ask(["SET", "gone", "1", "PX", "10"]);
+  own.ask(["SET", "kept", "1", "PX", "10"]);
+  own.ask(["PERSIST", "kept"]);
+  own.clock.advance(20);
+  expect(own.show("GET", "gone")).toBe("$-1");
+  journal.commit();
+  expect(files.get("appendonly.aof.1.incr.aof").toString()).toEndWith(
+    "*2\r\n$3\r\nDEL\r\n$4\r\ngone\r\n",
+  );
+  const restarted = await startLogged(files.afterKill());
+  expect(restarted.own.show("MGET", "gone", "kept")).toEqual(["$-1", "$1"]);
+});
+
+test("After a power loss at any moment under always, all that was answered is there", async () => {
+  const seeds = createPrng();
+  for (let run = 0; run < 60; run++) {
+    const prng = createPrng(seeds.int(2 ** 32));
+    const files = new MemoryFiles();
+    const server = await startLogged(files, (state) => {
+      state.config.appendfsync = "always";
+    });
+    // A command of its own counts the others, so that the survivors tell how many they are.
+    const commands: ReturnType<typeof randomCommand>[] = [];
+    let answered = 0;
+    let left = 200 + prng.int(600);
+    files.beforeChange = () => {
+      if (--left < 0) throw Object.assign(new Error("EIO: power is off"), { code: "EIO" });
+    };
+    const turn = (): void => {
+      for (let i = prng.int(4); i >= 0; i--) {
+        const words = prng.oneIn(3)
+          ? randomCommand(prng)
+          : ["SET", `s${prng.int(9)}`, prng.int(99)];
+        if (words[0] === "SELECT" || words[0] === "MOVE") continue;
+        const reply = showReply(server.own.ask(["INCR", "count"]));
+        if (typeof reply === "string" && reply.startsWith("-MISCONF")) return;
+        commands.push(words);
+        server.own.ask(words);
+      }
+      if (server.journal.commit()) answered = commands.length;
+    };
+    for (let i = 0; left >= 0 && i < 400; i++) {
+      turn();
+      if (i % 50 === 10) {
+        try {
+          server.journal.rewrite();
+        } catch {
+          // One is running.
+        }
+      }
+      await nextTurn();
+    }
+    const survivor = await startLogged(files.afterPowerLoss(() => prng.int(1000) / 1000));
+    const shown = survivor.own.show("GET", "count");
+    const count = shown === "$-1" ? 0 : Number(String(shown).slice(1));
+    const note = `seed ${seeds.seed} run ${run}`;
+    expect([note, count >= answered]).toEqual([note, true]);
+    expect([note, matchesPrefix(commands, count, digest(survivor.own.state))]).toEqual([
+      note,
+      true,
+    ]);
+  }
+}, 60_000);
+
+/** Whether the digest is that of the first `count` commands, the last one done or not. */
+function matchesPrefix(
+  commands: readonly ReturnType<typeof randomCommand>[],
+  count: number,
+  actual: string,
+): boolean {
+  const own = new OwnServer();
+  for (let i = 0; i < count; i++) {
+    own.ask(["INCR", "count"]);
+    if (i === count - 1 && digest(own.state) === actual) return true;
+    own.ask(commands[i]!);
+  }
+  return digest(own.state) === actual;
+}

@@ -1,0 +1,360 @@
+/** Moving keys to another server: recorded flows, keys in flight, failing targets. */
+
+import { afterEach, describe, expect, test } from "bun:test";
+import { readPayload } from "../../src/server/rdb/read.ts";
+import { slotOf } from "../../src/slots/hash.ts";
+import { assertRow, rowsOf, unescapeBytes, waitsFor } from "../golden/load.ts";
+import { type OwnServerProcess, startOwnServer } from "../support/own-server.ts";
+import { RawConnection } from "../support/raw-connection.ts";
+import { ScriptedTarget } from "../support/scripted-target.ts";
+import { CollectingSink } from "./rdb/collect.ts";
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function startServer(
+  changes: Record<string, string | number> = {},
+): Promise<OwnServerProcess> {
+  const server = await startOwnServer(changes);
+  closers.push(() => server.close());
+  return server;
+}
+
+async function connect(server: { readonly port: number }): Promise<RawConnection> {
+  const connection = await RawConnection.open(server.port);
+  closers.push(() => connection.close());
+  return connection;
+}
+
+function startTarget(): ScriptedTarget {
+  const target = new ScriptedTarget();
+  closers.push(() => target.stop());
+  return target;
+}
+
+async function ask(connection: RawConnection, ...words: (string | number)[]): Promise<string> {
+  return (await connection.ask(words)).toString("latin1");
+}
+
+async function replyText(connection: RawConnection): Promise<string> {
+  return (await connection.reply()).toString("latin1");
+}
+
+interface FlowRecord {
+  readonly name: string;
+  readonly source_config?: readonly string[];
+  readonly setup: readonly (readonly string[])[];
+  readonly command: readonly string[];
+  readonly command_reply: string;
+  readonly source_to_target: readonly (readonly string[])[];
+  readonly target_to_source: readonly string[];
+}
+
+/** A request with its payloads as values; a ttl may have run for some milliseconds. */
+function shownRequest(words: readonly Buffer[]): unknown {
+  if (words[0]!.toString() !== "SLOTSRESTORE") return words.map(String);
+  return words.map((word, i) => {
+    if (i > 0 && i % 3 === 2) return Math.round(Number(word.toString()) / 10_000);
+    if (i === 0 || i % 3 !== 0) return word.toString("latin1");
+    const sink = new CollectingSink();
+    expect(readPayload(word, 0, word.length, sink)).toBe("ok");
+    const entries = [...sink.entries].toSorted(([a], [b]) => (a < b ? -1 : 1));
+    return { kind: sink.kind, text: sink.text, items: sink.items, entries };
+  });
+}
+
+describe("Recorded flows of synchronous moves", () => {
+  const file = "server/flows/migration-flows.json";
+  for (const row of rowsOf(file)) {
+    if (waitsFor(row) !== undefined) continue;
+    const flow = row.record as unknown as FlowRecord;
+    test(`${row.id}: ${flow.name}`, async () => {
+      const target = startTarget();
+      const changes = (flow.source_config ?? []).map((line) => line.split(" ") as [string, string]);
+      const source = await startServer(Object.fromEntries(changes));
+      const client = await connect(source);
+      const seen: unknown[] = [];
+      const replies = flow.target_to_source.map((reply) => unescapeBytes(reply).toString("latin1"));
+      const serve = async (): Promise<void> => {
+        for (const reply of replies) {
+          seen.push(shownRequest(await target.next()));
+          target.reply(reply);
+        }
+      };
+      const served = serve();
+      const placed = (word: string): Buffer =>
+        unescapeBytes(
+          word
+            .replace("{{TARGET_HOST}}", "127.0.0.1")
+            .replace("{{TARGET_PORT}}", String(target.port)),
+        );
+      for (const words of flow.setup) await client.ask(words.map(placed));
+      const reply = await client.ask(flow.command.map(placed));
+      // A refused AUTH ends the link, so the last replies may have nowhere to go.
+      await served;
+      const command_reply = unescapeBytes(flow.command_reply).toString("latin1");
+      const requests = flow.source_to_target.map((words) => words.map(unescapeBytes));
+      const recorded = { reply: command_reply, requests: requests.map(shownRequest) };
+      const ours = { reply: reply.toString("latin1"), requests: seen };
+      expect(() => assertRow({ file, id: row.id, recorded }, ours)).not.toThrow();
+    });
+  }
+});
+
+describe("While keys are on their way", () => {
+  /** A server with some keys, and a move of `{t}a` that the target has not answered. */
+  async function inFlight() {
+    const target = startTarget();
+    const source = await startServer();
+    const mover = await connect(source);
+    const other = await connect(source);
+    await ask(other, "MSET", "{t}a", "1", "{t}b", "2", "free", "3");
+    mover.send(["SLOTSMGRTTAGONE", "127.0.0.1", target.port, 60_000, "{t}a"]);
+    expect(await target.nextText()).toBe("SELECT 0");
+    expect(await target.nextText()).toBe("SLOTSRESTORE {t}a 0 <payload> {t}b 0 <payload>");
+    return { target, source, mover, other };
+  }
+
+  test("other keys are written and all keys are read", async () => {
+    const { other } = await inFlight();
+    expect(await ask(other, "GET", "{t}a")).toBe("$1\r\n1\r\n");
+    expect(await ask(other, "INCR", "free")).toBe(":4\r\n");
+    expect(await ask(other, "STRLEN", "{t}b")).toBe(":1\r\n");
+  });
+
+  test("a write to one of them waits for the end of the move, and is then a write to a new key", async () => {
+    const { target, source, mover, other } = await inFlight();
+    const reader = await connect(source);
+    other.send(["APPEND", "{t}b", "x"]);
+    other.send(["GET", "{t}b"]);
+    expect(await ask(reader, "GET", "{t}b")).toBe("$1\r\n2\r\n");
+    target.reply("+OK\r\n+OK\r\n");
+    expect(await replyText(mover)).toBe(":2\r\n");
+    expect(await replyText(other)).toBe(":1\r\n");
+    expect(await replyText(other)).toBe("$1\r\nx\r\n");
+  });
+
+  test("a write to a new key of the same tag waits too", async () => {
+    const { target, source, mover, other } = await inFlight();
+    const reader = await connect(source);
+    other.send(["SET", "{t}new", "1"]);
+    expect(await ask(reader, "GET", "{t}new")).toBe("$-1\r\n");
+    target.reply("+OK\r\n+OK\r\n");
+    expect(await replyText(mover)).toBe(":2\r\n");
+    expect(await replyText(other)).toBe("+OK\r\n");
+    expect(await ask(reader, "GET", "{t}new")).toBe("$1\r\n1\r\n");
+  });
+
+  test("when the move fails they stay, and writes that waited are done on them", async () => {
+    const { target, mover, other } = await inFlight();
+    other.send(["APPEND", "{t}a", "x"]);
+    target.reply("+OK\r\n-OOM command not allowed\r\n");
+    expect(await replyText(mover)).toBe("-ERR error on slotsrestore, migration failed\r\n");
+    expect(await replyText(other)).toBe(":2\r\n");
+    expect(await ask(other, "MGET", "{t}a", "{t}b")).toBe("*2\r\n$2\r\n1x\r\n$1\r\n2\r\n");
+  });
+
+  test("what the caller sends next is executed after the move, in order", async () => {
+    const { target, mover } = await inFlight();
+    mover.send(["GET", "{t}a"]);
+    mover.send(["SET", "{t}a", "again"]);
+    mover.send(["GET", "{t}a"]);
+    target.reply("+OK\r\n+OK\r\n");
+    expect(await replyText(mover)).toBe(":2\r\n");
+    expect(await replyText(mover)).toBe("$-1\r\n");
+    expect(await replyText(mover)).toBe("+OK\r\n");
+    expect(await replyText(mover)).toBe("$5\r\nagain\r\n");
+  });
+
+  test("a second move of the same keys waits and finds them gone", async () => {
+    const { target, other, mover } = await inFlight();
+    other.send(["SLOTSMGRTTAGONE", "127.0.0.1", target.port, 60_000, "{t}b"]);
+    target.reply("+OK\r\n+OK\r\n");
+    expect(await replyText(mover)).toBe(":2\r\n");
+    expect(await replyText(other)).toBe(":0\r\n");
+  });
+
+  test("other keys move beside them, on the same link", async () => {
+    const { target, other, mover } = await inFlight();
+    other.send(["SLOTSMGRTONE", "127.0.0.1", target.port, 60_000, "free"]);
+    expect(await target.nextText()).toBe("SLOTSRESTORE free 0 <payload>");
+    target.reply("+OK\r\n+OK\r\n+OK\r\n");
+    expect(await replyText(mover)).toBe(":2\r\n");
+    expect(await replyText(other)).toBe(":1\r\n");
+    expect(target.connections).toBe(1);
+  });
+
+  test("a move by slot takes a key that is not on its way, or waits", async () => {
+    const { target, source, mover, other } = await inFlight();
+    const slot = slotOf(Buffer.from("t"));
+    let i = 0;
+    while (slotOf(Buffer.from(`k${i}`)) !== slot) i++;
+    await ask(other, "SET", `k${i}`, "v");
+    const third = await connect(source);
+    other.send(["SLOTSMGRTTAGSLOT", "127.0.0.1", target.port, 60_000, slot]);
+    expect(await target.nextText()).toBe(`SLOTSRESTORE k${i} 0 <payload>`);
+    third.send(["SLOTSMGRTTAGSLOT", "127.0.0.1", target.port, 60_000, slot]);
+    target.reply("+OK\r\n+OK\r\n");
+    expect(await replyText(mover)).toBe(":2\r\n");
+    target.reply("+OK\r\n");
+    expect(await replyText(other)).toBe("*2\r\n:1\r\n:0\r\n");
+    expect(await replyText(third)).toBe("*2\r\n:0\r\n:0\r\n");
+  });
+
+  test("the end of the caller's connection does not stop the move", async () => {
+    const { target, mover, other } = await inFlight();
+    mover.close();
+    other.send(["SET", "{t}a", "new"]);
+    target.reply("+OK\r\n+OK\r\n");
+    expect(await replyText(other)).toBe("+OK\r\n");
+    expect(await ask(other, "GET", "{t}b")).toBe("$-1\r\n");
+  });
+
+  test("databases cannot change places", async () => {
+    const { target, mover, other } = await inFlight();
+    other.send(["SWAPDB", 0, 1]);
+    target.reply("+OK\r\n+OK\r\n");
+    expect(await replyText(mover)).toBe(":2\r\n");
+    expect(await replyText(other)).toBe("+OK\r\n");
+  });
+
+  test("a client that is killed while its write waits never writes", async () => {
+    const { target, source, mover, other } = await inFlight();
+    const id = (await ask(other, "CLIENT", "ID")).slice(1).trim();
+    const reader = await connect(source);
+    other.send(["SET", "{t}a", "never"]);
+    await ask(reader, "PING");
+    expect(await ask(reader, "CLIENT", "KILL", "ID", id)).toBe(":1\r\n");
+    target.reply("+OK\r\n+OK\r\n");
+    expect(await replyText(mover)).toBe(":2\r\n");
+    expect(await ask(reader, "GET", "{t}a")).toBe("$-1\r\n");
+  });
+});
+
+describe("Links", () => {
+  test("A reply may come a byte at a time", async () => {
+    const target = startTarget();
+    const client = await connect(await startServer());
+    await ask(client, "SET", "k", "v");
+    client.send(["SLOTSMGRTONE", "127.0.0.1", target.port, 60_000, "k"]);
+    await target.next();
+    await target.next();
+    for (const byte of "+OK\r\n+OK\r\n") {
+      target.reply(byte);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await replyText(client)).toBe(":1\r\n");
+  });
+
+  test("An idle link is used again, and closed after fifteen seconds", async () => {
+    const target = startTarget();
+    const source = await startServer();
+    const client = await connect(source);
+    for (const key of ["a", "b"]) {
+      await ask(client, "SET", key, "v");
+      client.send(["SLOTSMGRTONE", "127.0.0.1", target.port, 60_000, key]);
+      if (key === "a") expect(await target.nextText()).toBe("SELECT 0");
+      expect(await target.nextText()).toBe(`SLOTSRESTORE ${key} 0 <payload>`);
+      target.reply(key === "a" ? "+OK\r\n+OK\r\n" : "+OK\r\n");
+      expect(await replyText(client)).toBe(":1\r\n");
+    }
+    expect(target.connections).toBe(1);
+    source.clock.advance(16_000);
+    await target.disconnected();
+  });
+
+  test("A target that closes while it is idle costs nothing", async () => {
+    const target = startTarget();
+    const source = await startServer();
+    const client = await connect(source);
+    await ask(client, "MSET", "a", "1", "b", "2");
+    client.send(["SLOTSMGRTONE", "127.0.0.1", target.port, 60_000, "a"]);
+    await target.next();
+    await target.next();
+    target.reply("+OK\r\n+OK\r\n");
+    expect(await replyText(client)).toBe(":1\r\n");
+    target.drop();
+    await target.disconnected();
+    client.send(["SLOTSMGRTONE", "127.0.0.1", target.port, 60_000, "b"]);
+    expect(await target.nextText()).toBe("SELECT 0");
+    await target.next();
+    target.reply("+OK\r\n+OK\r\n");
+    expect(await replyText(client)).toBe(":1\r\n");
+  });
+
+  test("No answer in time is an error, all that was sent fails, and the next link first closes the old one", async () => {
+    const target = startTarget();
+    const source = await startServer();
+    const first = await connect(source);
+    const second = await connect(source);
+    await ask(first, "MSET", "a", "1", "b", "2");
+    first.send(["SLOTSMGRTONE", "127.0.0.1", target.port, 50, "a"]);
+    second.send(["SLOTSMGRTONE", "127.0.0.1", target.port, 60_000, "b"]);
+    const failure = "-IOERR error or timeout reading from target\r\n";
+    expect(await replyText(first)).toBe(failure);
+    expect(await replyText(second)).toBe(failure);
+    expect(await ask(first, "MGET", "a", "b")).toBe("*2\r\n$1\r\n1\r\n$1\r\n2\r\n");
+    for (let i = 0; i < 3; i++) await target.next();
+    first.send(["SLOTSMGRTONE", "127.0.0.1", target.port, 60_000, "a"]);
+    expect(await target.nextText()).toMatch(/^CLIENT KILL 127\.0\.0\.1:\d+$/);
+    expect(await target.nextText()).toBe("SELECT 0");
+    expect(await target.nextText()).toBe("SLOTSRESTORE a 0 <payload>");
+    target.reply("-ERR No such client\r\n+OK\r\n+OK\r\n");
+    expect(await replyText(first)).toBe(":1\r\n");
+  });
+
+  test("A target that closes in the middle fails the move", async () => {
+    const target = startTarget();
+    const client = await connect(await startServer());
+    await ask(client, "SET", "a", "1");
+    client.send(["SLOTSMGRTONE", "127.0.0.1", target.port, 60_000, "a"]);
+    await target.next();
+    target.reply("+OK\r\n");
+    target.drop();
+    expect(await replyText(client)).toBe("-IOERR error or timeout reading from target\r\n");
+    expect(await ask(client, "GET", "a")).toBe("$1\r\n1\r\n");
+  });
+
+  test("An answer that is no line fails the move", async () => {
+    const target = startTarget();
+    const client = await connect(await startServer());
+    await ask(client, "SET", "a", "1");
+    client.send(["SLOTSMGRTONE", "127.0.0.1", target.port, 60_000, "a"]);
+    await target.next();
+    target.reply("$2\r\nOK\r\n");
+    expect(await replyText(client)).toBe("-IOERR error or timeout reading from target\r\n");
+    expect(await ask(client, "GET", "a")).toBe("$1\r\n1\r\n");
+  });
+});
+
+test("Every increment is either in the value that moved or in the one that came after", async () => {
+  const source = await startServer();
+  const target = await startServer();
+  const writer = await connect(source);
+  const mover = await connect(source);
+  const reader = await connect(target);
+  for (let round = 0; round < 50; round++) {
+    const key = `counter:${round}`;
+    const before = round % 7;
+    for (let i = 0; i < 12; i++) {
+      if (i === before) mover.send(["SLOTSMGRTONE", "127.0.0.1", target.port, 60_000, key]);
+      writer.send(["INCR", key]);
+    }
+    const values: number[] = [];
+    for (let i = 0; i < 12; i++) values.push(Number((await replyText(writer)).slice(1)));
+    await replyText(mover);
+    const restart = values.indexOf(1, 1);
+    const moved = await ask(reader, "GET", key);
+    if (restart < 0) {
+      // All before the move, or all after it.
+      expect(values).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
+      expect(["$-1\r\n", "$2\r\n12\r\n"]).toContain(moved);
+    } else {
+      const last = String(restart);
+      expect(moved).toBe(`$${last.length}\r\n${last}\r\n`);
+      expect(values.slice(restart)).toEqual(Array.from({ length: 12 - restart }, (_, i) => i + 1));
+    }
+  }
+});
