@@ -289,7 +289,7 @@ export class Passage implements PendingDispatch, RequestOwner, SlotWaiter, RoomW
 /** How long to wait before attempt n + 1, counted from 0: five at once, then slower. */
 export function retryDelayMs(attempt: number): number {
   if (attempt < 5) return 0;
-  return attempt < 20 ? attempt : 20;
+  return Math.min(attempt, 20);
 }
 
 function migrateOne(target: string, key: Buffer): Buffer {
