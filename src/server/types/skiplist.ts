@@ -125,15 +125,31 @@ function seek(
   from: number,
   to: number,
 ): void {
+  // With the arena's views at hand recording the path costs nothing (test/bench/collections.ts).
+  const { words, doubles } = arena;
   let node = header;
+  let nodeWords = wordsAt(arena, header);
+  let at = wordIndex(header);
   let rank = 0;
+  // A node that is not less stops the search on every level below, too.
+  let stop = 0;
   for (let level = levelsOf(arena, header) - 1; level >= 0; level--) {
-    for (let next = nextOn(arena, node, level); next !== 0; next = nextOn(arena, node, level)) {
-      const nextScore = nodeScore(arena, next);
-      if (nextScore > score) break;
-      if (nextScore === score && compareMember(arena, next, buf, from, to) >= 0) break;
-      rank += spanOn(arena, node, level);
+    const link = level === 0 ? NEXT : NEXT - 1 + 2 * level;
+    for (;;) {
+      const next = nodeWords[at + link]!;
+      if (next === 0 || next === stop) break;
+      const nextScore = doubles[next >>> CHUNK_SHIFT]![((next & GRANULE_MASK) << 1) + 1]!;
+      if (
+        nextScore > score ||
+        (nextScore === score && compareMember(arena, next, buf, from, to) >= 0)
+      ) {
+        stop = next;
+        break;
+      }
+      rank += level === 0 ? 1 : nodeWords[at + link + 1]!;
       node = next;
+      nodeWords = words[next >>> CHUNK_SHIFT]!;
+      at = (next & GRANULE_MASK) << 2;
     }
     path[level] = node;
     pathRank[level] = rank;
