@@ -144,6 +144,7 @@ function statsSection(server: ServerState): string[] {
     "latest_fork_usec:0",
     "total_forks:0",
     `total_error_replies:${stats.errorReplies}`,
+    ...(server.turnMeter?.infoLines() ?? []),
   ];
 }
 

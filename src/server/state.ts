@@ -12,6 +12,7 @@ import { Databases } from "./databases.ts";
 import { Migrations } from "./migrate.ts";
 import { Slowlog } from "./slowlog.ts";
 import { ServerStats } from "./stats.ts";
+import { type TurnMeter, turnMeterIfAsked } from "./turn-meter.ts";
 
 /** Who hears of every change, in order: the append-only file now, replicas later. */
 export interface Journal {
@@ -42,6 +43,7 @@ export class ServerState {
   readonly clients = new Map<number, Client>();
   readonly stats: ServerStats;
   readonly slowlog = new Slowlog();
+  readonly turnMeter: TurnMeter | undefined = turnMeterIfAsked();
   readonly startedMs: number;
   /** 40 hex digits, new at each start. */
   readonly runId = randomBytes(20).toString("hex");

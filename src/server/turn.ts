@@ -8,6 +8,7 @@
  */
 
 import type { ServerState } from "./state.ts";
+import type { TurnMeter } from "./turn-meter.ts";
 
 /** A turn takes about this long at most; what is left waits for the next one. */
 export const TURN_MS_MAX = 4;
@@ -32,14 +33,17 @@ export class Turn {
   #isEndScheduled = false;
   #toFlush: TurnSession[] = [];
   #deferred: TurnSession[] = [];
+  readonly #meter: TurnMeter | undefined;
 
   constructor(server: ServerState) {
     this.#server = server;
+    this.#meter = server.turnMeter;
   }
 
   /** Something has arrived: reads the clock. */
   begin(): void {
     this.#server.databases.nowMs = this.#server.clock.now();
+    if (this.#meter !== undefined) this.#scheduleEnd();
   }
 
   /** Asked after each request: it is time to let others go on. */
@@ -92,6 +96,7 @@ export class Turn {
     this.#toFlush = [];
     for (const session of sessions) session.flush(isSafe);
     if (this.#deferred.length > 0) setImmediate(this.#goOn);
+    this.#meter?.lap();
   };
 
   readonly #goOn = (): void => {

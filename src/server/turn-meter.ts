@@ -1,0 +1,57 @@
+/**
+ * How much CPU time the longest turn of the loop took. Off unless CODIS_MEASURE_TURNS=1 is in the
+ * environment, as each turn then costs two system calls; `npm run bench` sets it and reads INFO.
+ *
+ *   lap: end of a turn that served somebody ── timers, idle turns, poll, next turn ── its end: lap
+ *
+ * Everything the thread did between two laps counts as one turn, garbage collection and turns that
+ * served nobody included: the figure may be too high, never too low.
+ */
+
+const MILLISECOND_US = 1000;
+
+export class TurnMeter {
+  /** Of the loop's thread, microseconds. */
+  longestMicros = 0;
+  /** Of all threads of the process: what the collector's and compiler's threads did meanwhile too. */
+  longestProcessMicros = 0;
+  turns = 0;
+  /** Turns of the loop's thread above 10 ms. */
+  overTenMs = 0;
+  #thread = 0;
+  #process = 0;
+
+  /** At the end of a turn. The first call only starts the clock. */
+  lap(): void {
+    const thread = total(process.threadCpuUsage());
+    const all = total(process.cpuUsage());
+    if (this.#process > 0) {
+      const used = thread - this.#thread;
+      this.turns++;
+      this.longestMicros = Math.max(this.longestMicros, used);
+      this.longestProcessMicros = Math.max(this.longestProcessMicros, all - this.#process);
+      if (used > 10 * MILLISECOND_US) this.overTenMs++;
+    }
+    this.#thread = thread;
+    this.#process = all;
+  }
+
+  /** Lines of INFO stats. */
+  infoLines(): string[] {
+    return [
+      `turns:${this.turns}`,
+      `turns_over_10ms:${this.overTenMs}`,
+      `longest_turn_cpu_usec:${this.longestMicros}`,
+      `longest_turn_process_cpu_usec:${this.longestProcessMicros}`,
+    ];
+  }
+}
+
+/** A meter when the environment asks for one. */
+export function turnMeterIfAsked(): TurnMeter | undefined {
+  return process.env.CODIS_MEASURE_TURNS === "1" ? new TurnMeter() : undefined;
+}
+
+function total({ user, system }: { user: number; system: number }): number {
+  return user + system;
+}
