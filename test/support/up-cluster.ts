@@ -9,7 +9,10 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { Subprocess } from "bun";
 
-export const EXECUTABLE = resolve(import.meta.dir, "../../dist/codis");
+/** What is tested: dist/codis, or the build that CODIS_EXECUTABLE names. */
+export const EXECUTABLE = resolve(
+  process.env.CODIS_EXECUTABLE ?? join(import.meta.dir, "../../dist/codis"),
+);
 
 /** `up` needs its base port and the blocks up to this offset behind it. */
 const PORT_SPAN = 1_100;

@@ -1,0 +1,51 @@
+/**
+ * `npm run bench`: how much CPU time a request costs, ours against the peers, and the targets that
+ * must be met. Needs two cores, redis-server, redis-benchmark, nutcracker and taskset, and `npm run
+ * build`; the load is described in load.ts. Takes some five minutes.
+ *
+ *   npm run bench                               everything
+ *   bun run test/bench/bench.ts proxy memory    some parts: proxy, server, memory, turns
+ *   bun run test/bench/bench.ts --json          for machines
+ *
+ * Exit code: 0 every target met, 1 one missed, 2 usage.
+ */
+
+import { programPath } from "../support/debian.ts";
+import { OTHER_CORE } from "./load.ts";
+import { benchProxies } from "./proxies.ts";
+import { Recorder } from "./record.ts";
+import { benchMemory, benchServers } from "./servers.ts";
+import { benchTurns } from "./turns.ts";
+
+const PARTS: Readonly<Record<string, (recorder: Recorder) => Promise<void>>> = {
+  proxy: benchProxies,
+  server: benchServers,
+  memory: benchMemory,
+  turns: benchTurns,
+};
+
+async function main(argv: readonly string[]): Promise<number> {
+  const asJson = argv.includes("--json");
+  const wanted = argv.filter((word) => word !== "--json");
+  const unknown = wanted.filter((word) => !Object.hasOwn(PARTS, word));
+  if (unknown.length > 0) {
+    const parts = Object.keys(PARTS).join(" ");
+    process.stderr.write(`Unknown part ${unknown.join(" ")}; parts are: ${parts}\n`);
+    return 2;
+  }
+  pinSelf();
+  const recorder = new Recorder();
+  for (const [name, bench] of Object.entries(PARTS)) {
+    if (wanted.length === 0 || wanted.includes(name)) await bench(recorder);
+  }
+  return recorder.finish(asJson) ? 0 : 1;
+}
+
+/** This process, all its threads, and so the load generators it starts. */
+function pinSelf(): void {
+  const argv = [programPath("taskset"), "-a", "-p", "-c", String(OTHER_CORE), String(process.pid)];
+  const { exitCode, stderr } = Bun.spawnSync(argv);
+  if (exitCode !== 0) throw new Error(`Cannot use core ${OTHER_CORE}: ${stderr.toString()}`);
+}
+
+process.exit(await main(process.argv.slice(2)));
