@@ -26,6 +26,8 @@ export interface ConnectionOwner {
   onData(chunk: Buffer): void;
   /** The peer will send nothing more, but may still read: `close` when it has all its replies. */
   onEnd(): void;
+  /** After a write fell short: what waits, later output included, is about to be written. */
+  beforeDrain?(): void;
   /** After a write fell short: everything has been taken now. */
   onDrain?(): void;
   /** Last event, exactly once. `error` is undefined when the connection ended in good order. */
@@ -158,6 +160,7 @@ export class Connection {
     // Bun also reports drains nobody waited for.
     if (!this.#isBlocked) return;
     this.#isBlocked = false;
+    this.#owner!.beforeDrain?.();
     this.flush();
     if (!this.#isBlocked && this.#state === "open") this.#owner!.onDrain?.();
   }

@@ -126,6 +126,11 @@ export class Session implements ConnectionOwner, ClientPort {
     if (!this.#mustWait) this.close();
   }
 
+  /** Replies of this turn may be among what leaves now, before its end. */
+  beforeDrain(): void {
+    this.#isSafeToSend(this.#context.turn.commit());
+  }
+
   onDrain(): void {
     this.#countBacklog();
     if (!this.#isHeldBack) return;

@@ -92,9 +92,9 @@ export class AppendOnly implements Journal {
 
   get refusal(): string | undefined {
     const { error } = this.#log;
-    if (error === undefined) return undefined;
-    const what = error.step === "write" ? "writing to" : "fsync to";
-    return `MISCONF Errors ${what} the AOF file: ${error.text}`;
+    return error === undefined
+      ? undefined
+      : `MISCONF Errors writing to the AOF file: ${error.text}`;
   }
 
   append(dbIndex: number, buf: Buffer, from: number, to: number): void {
@@ -117,7 +117,12 @@ export class AppendOnly implements Journal {
     this.#isClosing = true;
     await this.#rewriting;
     await this.#log.settled();
-    this.#log.close();
+    try {
+      this.#log.close();
+    } catch (error) {
+      const unwritten = this.#log.pendingBytes;
+      this.#state.log.error("Cannot finish the AOF", { error: errorText(error), unwritten });
+    }
   }
 
   infoLines(): readonly string[] {
@@ -125,7 +130,6 @@ export class AppendOnly implements Journal {
     const now = this.#state.clock.now();
     const sinceStart = isRewriting ? Math.floor((now - this.#startedMs) / 1000) : -1;
     return [
-      "aof_enabled:1",
       `aof_rewrite_in_progress:${isRewriting ? 1 : 0}`,
       `aof_rewrite_scheduled:${this.#isScheduled ? 1 : 0}`,
       `aof_last_rewrite_time_sec:${this.#lastSeconds}`,

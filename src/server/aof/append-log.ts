@@ -31,8 +31,21 @@ const RETRY_INTERVAL_MS = 1000;
 /** Why the log cannot be kept at the moment. */
 export interface LogError {
   readonly step: "write" | "fsync";
-  /** As the system says it: `No space left on device`. */
+  /** As the C library says it, like Redis: `No space left on device`. */
   readonly text: string;
+}
+
+/** What `strerror` says of what a disk can answer; Node's own texts are others. */
+const STRERROR: Readonly<Record<string, string>> = {
+  EDQUOT: "Disk quota exceeded",
+  EFBIG: "File too large",
+  EIO: "Input/output error",
+  ENOSPC: "No space left on device",
+  EROFS: "Read-only file system",
+};
+
+function diskErrorText(error: unknown): string {
+  return STRERROR[String((error as NodeJS.ErrnoException).code)] ?? errorText(error);
 }
 
 export class AppendLog {
@@ -131,7 +144,7 @@ export class AppendLog {
       this.#writeAll();
     } catch (error) {
       // What was written of a record stays in the file: the rest follows it when writing works.
-      this.error = { step: "write", text: errorText(error) };
+      this.error = { step: "write", text: diskErrorText(error) };
       this.#retryAtMs = nowMs + RETRY_INTERVAL_MS;
       return;
     }
@@ -160,7 +173,7 @@ export class AppendLog {
   #syncFailed(error: unknown): void {
     this.needsRewrite = true;
     this.#failedSinceSwitch = true;
-    this.error = { step: "fsync", text: errorText(error) };
+    this.error = { step: "fsync", text: diskErrorText(error) };
   }
 
   /** Syncs off the loop; fulfilled when no sync runs any more, also when it failed. */

@@ -174,10 +174,10 @@ describe("While the log cannot be written", () => {
     const files = new MemoryFiles();
     const { own, journal } = await startLogged(files);
     own.ask(["SET", "a", "1"]);
-    files.writeError = new Error("ENOSPC: no space left on device, write");
+    files.writeError = Object.assign(new Error("write"), { code: "ENOSPC" });
     journal.commit();
     expect(own.show("SET", "a", "2")).toBe(
-      "-MISCONF Errors writing to the AOF file: ENOSPC: no space left on device, write",
+      "-MISCONF Errors writing to the AOF file: No space left on device",
     );
     expect(own.show("GET", "a")).toBe("$1");
     files.writeError = undefined;
@@ -195,9 +195,11 @@ describe("While the log cannot be written", () => {
       state.config.appendfsync = "always";
     });
     own.ask(["SET", "a", "1"]);
-    files.syncError = new Error("EIO: i/o error");
+    files.syncError = Object.assign(new Error("fdatasync"), { code: "EIO" });
     expect(journal.commit()).toBe(false);
-    expect(own.show("SET", "b", "2")).toBe("-MISCONF Errors fsync to the AOF file: EIO: i/o error");
+    expect(own.show("SET", "b", "2")).toBe(
+      "-MISCONF Errors writing to the AOF file: Input/output error",
+    );
     files.syncError = undefined;
     journal.tick();
     await journal.settled();
