@@ -22,6 +22,8 @@ import { assertKeyLength, expiryAt, restoreWords } from "./dump.ts";
 
 const INT32_MAX = 0x7fffffff;
 const SCAN_COUNT_DEFAULT = 10;
+/** Keys of one DEL in the log. */
+const DEL_KEYS_MAX = 1000;
 /** Cursors are 64-bit; longer digits are out of range. */
 const CURSOR = /^\s*([+-]?)(\d{1,20})$/;
 const UINT32_MAX = 2n ** 32n - 1n;
@@ -113,7 +115,14 @@ function slotsHashKey(call: Call): void {
 function slotsDel(call: Call): void {
   const slots: number[] = [];
   for (let i = 1; i < call.argc; i++) slots.push(argSlot(call, i));
-  for (const slot of slots) call.dirty += removeSlot(call, slot);
+  const removed: Buffer[] = [];
+  for (const slot of slots) removeSlot(call, slot, removed);
+  call.dirty += removed.length;
+  // As DEL, which stock servers know too; it is one change, so all of it or nothing is replayed.
+  call.propagateAs = [];
+  for (let i = 0; i < removed.length; i += DEL_KEYS_MAX) {
+    call.propagateAs.push(["DEL", ...removed.slice(i, i + DEL_KEYS_MAX)]);
+  }
   call.out.array(slots.length);
   for (const slot of slots) {
     call.out.array(2);
@@ -122,27 +131,28 @@ function slotsDel(call: Call): void {
   }
 }
 
-/** Removes all keys of a slot; how many there were. */
-function removeSlot(call: Call, slot: number): number {
+/** Removes all keys of a slot, and adds them to `removed`. */
+function removeSlot(call: Call, slot: number, removed: Buffer[]): void {
   const { db } = call;
-  const size = db.slotSize(slot);
   const found: number[] = [];
   let cursor = 0;
   // Places of the dictionary merge while keys go: what a scan missed, the next one finds.
   while (db.slotSize(slot) > 0) {
     found.length = 0;
     cursor = db.scanSlot(slot, cursor, found);
-    for (const entry of found) removeKeyOf(call, entry);
+    for (const entry of found) removeKeyOf(call, entry, removed);
   }
-  return size;
 }
 
 /** Looks the key up as a command would, so that a snapshot sees it go. */
-function removeKeyOf(call: Call, entry: number): void {
+function removeKeyOf(call: Call, entry: number, removed: Buffer[]): void {
   const at = entryKeyOffset(call.arena, entry);
   const end = at + entryKeyLength(call.arena, entry);
-  const found = call.db.lookupWrite(entryMemory(call.arena, entry), at, end);
-  if (found !== 0) call.db.remove(found);
+  const key = Buffer.from(entryMemory(call.arena, entry).subarray(at, end));
+  const found = call.db.lookupWrite(key, 0, key.length);
+  if (found === 0) return;
+  call.db.remove(found);
+  removed.push(key);
 }
 
 /**

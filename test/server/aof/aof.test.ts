@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { OwnServer, showReply } from "../../support/compare.ts";
 import { MemoryFiles } from "../../support/memory-files.ts";
 import { createPrng, type Prng } from "../../support/prng.ts";
-import { digest, type LoggedServer, randomCommand, startLogged } from "./world.ts";
+import { anyCommand, digest, type LoggedServer, randomCommand, startLogged } from "./world.ts";
 
 /** Long values, so that a slice of a rewrite ends inside them. */
 function fillLong({ own }: LoggedServer, keys: number, elements: number): void {
@@ -53,6 +53,23 @@ test("What was written is there after a restart, of all types, in all databases"
   fillLong(server, 3, 300);
   await expectSameAfterRestart(files, server);
 });
+
+test("Every command is logged so that a replay gives the same data", async () => {
+  const seeds = createPrng();
+  for (let run = 0; run < 20; run++) {
+    const prng = createPrng(seeds.int(2 ** 32));
+    const files = new MemoryFiles();
+    const server = await startLogged(files);
+    for (let i = 0; i < 500; i++) {
+      server.own.ask(anyCommand(prng));
+      if (i % 50 === 0) server.own.clock.advance(1);
+    }
+    server.journal.commit();
+    const restarted = await startLogged(files.afterKill());
+    const note = `seeds ${seeds.seed} run ${run}\n`;
+    expect(note + digest(restarted.own.state)).toBe(note + digest(server.own.state));
+  }
+}, 30_000);
 
 test("Names and manifest are those of Redis 7", async () => {
   const files = new MemoryFiles();

@@ -64,11 +64,21 @@ export function digest(state: ServerState): string {
 
 const FAR_MS = 4_000_000_000_000;
 
+const PREFIXES = ["", "{tag}", "{other}"];
+
+function randomKey(prng: Prng, kinds: string): string {
+  return `${prng.pick(PREFIXES)}${prng.pick([...kinds])}${prng.int(40)}`;
+}
+
+function randomValue(prng: Prng): string {
+  return prng.oneIn(50) ? "v".repeat(prng.int(5000)) : String(prng.int(1_000_000));
+}
+
 /** A change of any kind among few keys; the same on every server that had the same before. */
 export function randomCommand(prng: Prng): Word[] {
-  const key = `${prng.pick(["", "{tag}", "{other}"])}${prng.pick(["s", "l", "h", "t", "z"])}${prng.int(40)}`;
+  const key = randomKey(prng, "slhtz");
   const member = `m${prng.int(300)}`;
-  const value = prng.oneIn(50) ? "v".repeat(prng.int(5000)) : String(prng.int(1_000_000));
+  const value = randomValue(prng);
   const commands: (() => Word[])[] = [
     () => ["SET", key, value],
     () => ["SET", key, value, "PXAT", FAR_MS + prng.int(1000)],
@@ -92,4 +102,76 @@ export function randomCommand(prng: Prng): Word[] {
     () => ["COPY", key, `${key}3`, "REPLACE"],
   ];
   return prng.pick(commands)();
+}
+
+/** Also changes that depend on the clock, on chance, or on how numbers are added. */
+export function anyCommand(prng: Prng): Word[] {
+  if (prng.oneIn(2)) return randomCommand(prng);
+  const text = randomKey(prng, "s");
+  const list = randomKey(prng, "l");
+  const set = randomKey(prng, "t");
+  const zset = randomKey(prng, "z");
+  const hash = randomKey(prng, "h");
+  const other = (kind: string): string => randomKey(prng, kind);
+  const member = `m${prng.int(300)}`;
+  const value = randomValue(prng);
+  const seconds = 10_000 + prng.int(10_000);
+  const commands: Word[][] = [
+    ["SETEX", text, seconds, value],
+    ["PSETEX", text, seconds * 1000, value],
+    ["SET", text, value, "EX", seconds, "NX"],
+    ["SET", text, value, "KEEPTTL"],
+    ["SETNX", text, value],
+    ["MSET", text, value, other("s"), value],
+    ["MSETNX", text, value, other("s"), value],
+    ["GETSET", text, value],
+    ["GETDEL", text],
+    ["GETEX", text, "EX", seconds],
+    ["GETEX", text, "PERSIST"],
+    ["INCRBYFLOAT", text, "0.1"],
+    ["SETRANGE", text, prng.int(50), value],
+    ["SETBIT", text, prng.int(2000), 1],
+    ["BITOP", "XOR", text, other("s"), other("s")],
+    ["BITFIELD", text, "INCRBY", "u5", prng.int(100), 1],
+    ["EXPIRE", other("slhtz"), seconds],
+    ["EXPIRE", other("slhtz"), -1],
+    ["PEXPIRE", other("slhtz"), seconds * 1000, "GT"],
+    ["UNLINK", other("slhtz"), other("slhtz")],
+    ["LMOVE", list, other("l"), "LEFT", "RIGHT"],
+    ["RPOPLPUSH", list, list],
+    ["LINSERT", list, "BEFORE", member, value],
+    ["LREM", list, 1, member],
+    ["LSET", list, 0, value],
+    ["LTRIM", list, 1, 10],
+    ["LPUSHX", list, value],
+    ["RPOP", list, 2],
+    ["SPOP", set],
+    ["SPOP", set, 3],
+    ["SMOVE", set, other("t"), member],
+    ["SINTERSTORE", other("t"), set, other("t")],
+    ["SUNIONSTORE", other("t"), set, other("t")],
+    ["SDIFFSTORE", other("t"), set, other("t")],
+    ["HINCRBY", hash, member, 3],
+    ["HINCRBYFLOAT", hash, member, "0.3"],
+    ["HSETNX", hash, member, value],
+    ["HMSET", hash, member, value, `${member}x`, value],
+    ["ZINCRBY", zset, "0.7", member],
+    ["ZADD", zset, "GT", "CH", prng.int(300), member, 1, `${member}x`],
+    ["ZADD", zset, "INCR", 2, member],
+    ["ZPOPMIN", zset],
+    ["ZPOPMAX", zset, 2],
+    ["ZREMRANGEBYRANK", zset, 0, 1],
+    ["ZREMRANGEBYSCORE", zset, 1, 5],
+    ["ZREMRANGEBYLEX", zset, "[m1", "[m2"],
+    ["ZRANGESTORE", other("z"), zset, 0, 5],
+    ["ZUNIONSTORE", other("z"), 2, zset, other("z"), "WEIGHTS", 2, 1],
+    ["ZINTERSTORE", other("z"), 2, zset, other("t")],
+    ["SORT", list, "ALPHA", "STORE", other("l")],
+    ["GEOADD", zset, "13.361389", "38.115556", member],
+    ["RENAMENX", other("slhtz"), other("slhtz")],
+    ["SWAPDB", prng.int(3), prng.int(3)],
+    ["SLOTSDEL", prng.int(1024)],
+    ...(prng.oneIn(30) ? [["FLUSHDB"]] : []),
+  ];
+  return prng.pick(commands);
 }
