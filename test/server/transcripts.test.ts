@@ -37,8 +37,14 @@ class Stage {
   #blackhole: Bun.TCPSocketListener | undefined;
 
   async start(transcript: ServerTranscript): Promise<Record<string, string>> {
-    this.#servers.set("server", await startOwnServer(changesOf(transcript.serverConfig)));
-    this.#servers.set("target", await startOwnServer(changesOf(transcript.targetConfig)));
+    for (const [name, lines] of [
+      ["server", transcript.serverConfig],
+      ["target", transcript.targetConfig],
+    ] as const) {
+      // The original lets everyone use DEBUG.
+      const changes = { "enable-debug-command": "yes" as const, ...changesOf(lines) };
+      this.#servers.set(name, await startOwnServer(changes));
+    }
     this.#blackhole = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
     const refused = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
     const refusedPort = refused.port;
