@@ -35,8 +35,9 @@ export function parseDouble(buf: Buffer, from: number, to: number): number {
 }
 
 /**
- * The double that bounds a range of scores: as `parseDouble`, but blanks in front are skipped, nothing
- * is 0, and a number out of range is infinite or 0. Source: redis 7.0 src/t_zset.c `zslParseRange`.
+ * The double that bounds a range of scores: as `parseDouble`, but blanks in front are skipped,
+ * nothing is 0, and a number out of range is infinite or 0. Source: redis 7.0 src/t_zset.c
+ * `zslParseRange`.
  */
 export function parseBound(buf: Buffer, from: number, to: number): number {
   if (from === to) return 0;

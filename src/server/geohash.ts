@@ -5,8 +5,8 @@
  * A cell of step s is column x and row y of a grid of 2^s by 2^s; its hash interleaves the bits of
  * both, x in the higher bit of each pair. Step 26 gives 52 bits, exact in a double: the score of a
  * member. All members of a cell of a smaller step lie in one range of scores.
- * Source: redis 7.0 src/geohash.c, src/geohash_helper.c (formulas, constants and order of the cells,
- * on which the order of unsorted answers depends).
+ * Source: redis 7.0 src/geohash.c, src/geohash_helper.c (formulas, constants and order of the
+ * cells, on which the order of unsorted answers depends).
  */
 
 import { assert } from "../base/assert.ts";

@@ -4,9 +4,9 @@
  *
  * Every token but `*` takes exactly one byte, so it is enough to go back to the last `*` seen: time
  * is at most pattern length x subject length, whatever the pattern.
- * Source: redis 7.0 src/util.c `stringmatchlen`, with its oddities: an empty subject matches only an
- * empty pattern (not even `*`: callers treat a lone `*` as no pattern), an unclosed `[` ends with the
- * pattern.
+ * Source: redis 7.0 src/util.c `stringmatchlen`, with its oddities: an empty subject matches only
+ * an empty pattern (not even `*`: callers treat a lone `*` as no pattern), an unclosed `[` ends
+ * with the pattern.
  */
 
 const STAR = 0x2a;
@@ -55,7 +55,9 @@ export function matchGlob(
   return p === patternTo;
 }
 
-/** Whether the token at `p` (no star) takes `byte`; `tokenEnd` is then where the next token starts. */
+/**
+ * Whether the token at `p` (no star) takes `byte`; `tokenEnd` is then where the next token starts.
+ */
 function matchToken(pattern: Uint8Array, p: number, patternTo: number, byte: number): boolean {
   const first = pattern[p]!;
   if (first === OPEN) return matchSet(pattern, p + 1, patternTo, byte);

@@ -1,5 +1,6 @@
 /**
- * What the twists of the collection types buy, in nanoseconds of CPU per call, the best of five runs:
+ * What the twists of the collection types buy, in nanoseconds of CPU per call, the best of five
+ * runs:
  *
  *   search of a skiplist  with the arena's views at hand and recording its path (`seek`) against
  *                         small helpers and no path (`countBelowScore`), on 200,000 scores

@@ -1,8 +1,9 @@
 /**
- * One script, two servers: what Debian's redis-server answers is what ours must answer, byte by byte.
+ * One script, two servers: what Debian's redis-server answers is what ours must answer, byte by
+ * byte.
  *
  *   commands ──> OwnServer (in this process, no socket) ──> reply ─┐
- *           └──> StockRedis (child, unix socket) ────────> reply ─┴─> equal, under the command's order
+ *           └──> StockRedis (child, unix socket) ────────> reply ─┴─> equal, as its order says
  *
  * `Order` says which replies are equal though their bytes are not: those of unordered collections.
  */
@@ -23,8 +24,9 @@ import { ManualClock } from "./manual-clock.ts";
 
 export type Word = string | Buffer | number;
 /**
- * `exact`: the same bytes. `set`: elements of the array in any order. `pairs`: its pairs in any order.
- * `length`: arrays of the same number of elements (random picks). `any`: only errors must be equal.
+ * `exact`: the same bytes. `set`: elements of the array in any order. `pairs`: its pairs in any
+ * order. `length`: arrays of the same number of elements (random picks). `any`: only errors must be
+ * equal.
  */
 export type Order = "exact" | "set" | "pairs" | "length" | "any";
 
@@ -231,7 +233,9 @@ export interface Step {
   readonly order: Order;
 }
 
-/** Runs the steps on both servers; throws at the first reply that differs. `note` is said with it. */
+/**
+ * Runs the steps on both servers; throws at the first reply that differs. `note` is said with it.
+ */
 export async function compareSteps(
   own: OwnServer,
   stock: StockRedis,
@@ -267,9 +271,9 @@ const ORDER_OF_MARK: ReadonlyMap<string, Order> = new Map([
 ]);
 
 /**
- * A script: a command per line, words separated by blanks, `"..."` for one with blanks or escapes of
- * JSON. A mark in front names the order: `~` set, `%` pairs, `#` length, `?` any. Lines that start
- * with `//` are for the reader.
+ * A script: a command per line, words separated by blanks, `"..."` for one with blanks or escapes
+ * of JSON. A mark in front names the order: `~` set, `%` pairs, `#` length, `?` any. Lines that
+ * start with `//` are for the reader.
  */
 export function parseScript(script: string): Step[] {
   const steps: Step[] = [];

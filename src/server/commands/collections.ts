@@ -12,12 +12,11 @@ import {
   argInteger,
   argLength,
   argStart,
-  argText,
   type Call,
   insertKey,
   readTyped,
 } from "../call.ts";
-import { KEY_TOO_LONG, NOT_POSITIVE, OUT_OF_RANGE, ReplyError } from "../replies.ts";
+import { KEY_TOO_LONG, NOT_POSITIVE, ReplyError } from "../replies.ts";
 import type { ByteRange } from "../types/byte-range.ts";
 import { createHash } from "../types/hash.ts";
 import { createList } from "../types/list.ts";
@@ -84,7 +83,9 @@ export function checkKeyLength(call: Call, i: number): void {
   if (argLength(call, i) > ENTRY_KEY_BYTES_MAX) throw TOO_LONG_ERROR;
 }
 
-/** Throws ReplyError when one of the arguments `from`, `from + step`, ... is too long for a member. */
+/**
+ * Throws ReplyError when one of the arguments `from`, `from + step`, ... is too long for a member.
+ */
 export function checkMemberLengths(call: Call, from: number, step: number): void {
   const last = call.argc - 1;
   if (call.args[2 * last + 1]! - call.args[2 * from]! <= ENTRY_KEY_BYTES_MAX) return;
@@ -93,7 +94,9 @@ export function checkMemberLengths(call: Call, from: number, step: number): void
   }
 }
 
-/** Argument `i`, 0 or more. @throws ReplyError `value is out of range, must be positive` or `text` */
+/**
+ * Argument `i`, 0 or more. @throws ReplyError `value is out of range, must be positive` or `text`
+ */
 export function argCount(call: Call, i: number, error = NOT_POSITIVE_ERROR): number {
   const value = argInteger(call, i, error);
   if (value < 0) throw error;
@@ -113,6 +116,25 @@ export function argEqualsRange(call: Call, i: number, range: ByteRange): boolean
   return equalBytes(bytes, start, end, call.buf, argStart(call, i), argEnd(call, i));
 }
 
+/** The fields, members or elements of one collection, for scans and random picks. */
+export interface Elements {
+  readonly length: number;
+  /** Replies that one element gives: 2 with its value or score. */
+  readonly width: number;
+  /** Name of the element shown last. */
+  readonly shown: ByteRange;
+  /** Begins to show all elements, by `next`. */
+  begin(): void;
+  /** Begins to show those of one step of a scan. Returns the next cursor, 0 after the last step. */
+  beginScan(cursor: number): number;
+  /** Shows the next element; false after the last one. */
+  next(): boolean;
+  /** Shows an element at random; there is one. */
+  random(): void;
+  /** Replies the element shown last. */
+  reply(): void;
+}
+
 /** Replies the bytes of `range`. */
 export function replyRange(call: Call, range: ByteRange): void {
   call.out.bulk(range.bytes, range.start, range.end);
@@ -125,8 +147,8 @@ export const ALL_ELEMENTS = Number.MAX_SAFE_INTEGER;
 const REPLY_HEAD_BYTES_MAX = 64;
 
 /**
- * Puts `head` (ASCII) before what was written since the writer's length was `mark`: for a reply whose
- * number of elements is known only at its end.
+ * Puts `head` (ASCII) before what was written since the writer's length was `mark`: for a reply
+ * whose number of elements is known only at its end.
  */
 export function prependReply(call: Call, mark: number, head: string): void {
   const { out } = call;
@@ -140,24 +162,4 @@ export function prependReply(call: Call, mark: number, head: string): void {
 /** Puts the header of an array of `count` elements before them, see `prependReply`. */
 export function prependArray(call: Call, mark: number, count: number): void {
   prependReply(call, mark, `*${count}\r\n`);
-}
-
-const LONG_RANGE_ERROR = new ReplyError(
-  "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-);
-const OUT_OF_RANGE_ERROR = new ReplyError(OUT_OF_RANGE);
-/** More picks than this in one reply are refused: Redis would try, and not come back. */
-const PICKS_MAX = 2 ** 26;
-const INT64_MIN_TEXT = "-9223372036854775808";
-
-/**
- * Argument `i`: how many elements to pick at random; that many different ones, or when negative the
- * same ones again if it happens.
- * @throws ReplyError
- */
-export function argPicks(call: Call, i: number): number {
-  const picks = argInteger(call, i);
-  if (argText(call, i) === INT64_MIN_TEXT) throw LONG_RANGE_ERROR;
-  if (picks < -PICKS_MAX) throw OUT_OF_RANGE_ERROR;
-  return picks;
 }

@@ -1,6 +1,7 @@
 /**
- * Places on earth: members of sorted sets whose scores are geohashes. Searches are in geo-search.ts.
- * Source of texts and details, also of which argument is looked at first: Redis 7.0 src/geo.c.
+ * Places on earth: members of sorted sets whose scores are geohashes. Searches are in
+ * geo-search.ts. Source of texts and details, also of which argument is looked at first: Redis 7.0
+ * src/geo.c.
  */
 
 import {
@@ -108,7 +109,10 @@ function add(call: Call): void {
   call.out.integer(countsChanged ? changed : zsetLength(call.arena, head) - before);
 }
 
-/** Longitude, latitude and member are the arguments from `i` on. Returns whether it changed anything. */
+/**
+ * Longitude, latitude and member are the arguments from `i` on. Returns whether it changed
+ * anything.
+ */
 function addAt(call: Call, head: number, i: number): boolean {
   argPosition(call, i, first);
   const score = encodePosition(first.longitude, first.latitude);

@@ -9,10 +9,8 @@ import {
   argBytes,
   argEnd,
   argInt64,
-  argIs,
   argStart,
   type Call,
-  failSyntax,
   type Handler,
   writeTyped,
 } from "../call.ts";
@@ -23,41 +21,24 @@ import {
   type LongDouble,
   parseLongDouble,
 } from "../long-double.ts";
-import {
-  NAN_OR_INFINITY,
-  NOT_FLOAT_ERROR,
-  OUT_OF_RANGE,
-  OVERFLOW,
-  ReplyError,
-  wrongArity,
-} from "../replies.ts";
+import { NAN_OR_INFINITY, NOT_FLOAT_ERROR, OVERFLOW, ReplyError, wrongArity } from "../replies.ts";
 import { createByteRange } from "../types/byte-range.ts";
 import { HashWalk, hashDelete, hashGet, hashLength, hashRandom, hashSet } from "../types/hash.ts";
-import { createSet, freeSet, setAdd, setLength } from "../types/set.ts";
 import { HASH } from "../types/value-type.ts";
 import {
-  ALL_ELEMENTS,
-  argPicks,
   checkMemberLengths,
+  type Elements,
   headToGrow,
   readHead,
   replyRange,
 } from "./collections.ts";
-import {
-  argCursor,
-  matchesScan,
-  readScanOptions,
-  replyEmptyScan,
-  replyScan,
-  type Scannable,
-  type ScanOptions,
-} from "./scan.ts";
+import { pickRandom } from "./picks.ts";
+import { scanCollection } from "./scan.ts";
 
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
 
 const walk = new HashWalk();
-const field = createByteRange();
 const value = createByteRange();
 
 function setFields(call: Call): number {
@@ -216,117 +197,47 @@ function incrementFloat(call: Call): void {
   call.propagateAs = [["HSET", argBytes(call, 1), argBytes(call, 2), text]];
 }
 
-/** HSCAN's step: fields that match, with their values. */
-class HashScan implements Scannable {
-  found = 0;
-  written = 0;
+/** Fields, with their values where these are wanted. Uses the file's walk: one at a time. */
+class HashElements implements Elements {
+  readonly width: number;
+  readonly shown = walk.field;
   readonly #call: Call;
   readonly #head: number;
-  readonly #options: ScanOptions;
 
-  constructor(call: Call, head: number, options: ScanOptions) {
+  constructor(call: Call, head: number, withValues: boolean) {
     this.#call = call;
     this.#head = head;
-    this.#options = options;
+    this.width = withValues ? 2 : 1;
   }
 
-  step(cursor: number): number {
-    const next = walk.beginScan(this.#call.arena, this.#head, cursor);
-    while (walk.next()) {
-      this.found++;
-      if (!matchesScan(this.#call, this.#options, walk.field)) continue;
-      replyRange(this.#call, walk.field);
-      replyRange(this.#call, walk.value);
-      this.written += 2;
-    }
-    return next;
+  get length(): number {
+    return hashLength(this.#call.arena, this.#head);
   }
-}
 
-function scan(call: Call): void {
-  const cursor = argCursor(call, 2);
-  const head = readHead(call, 1, HASH);
-  if (head === 0) {
-    replyEmptyScan(call);
-    return;
+  begin(): void {
+    walk.begin(this.#call.arena, this.#head);
   }
-  const options = readScanOptions(call, 3);
-  replyScan(call, cursor, options, new HashScan(call, head, options));
-}
 
-/** With values a reply has twice as many elements as picks, which must be a number Redis can count. */
-const PAIRS_MAX = 2 ** 62;
-
-function pickRandom(call: Call): void {
-  if (call.argc === 2) {
-    const only = readHead(call, 1, HASH);
-    if (only === 0) {
-      call.out.nil();
-      return;
-    }
-    hashRandom(call.arena, only, Math.random, field, value);
-    replyRange(call, field);
-    return;
+  beginScan(cursor: number): number {
+    return walk.beginScan(this.#call.arena, this.#head, cursor);
   }
-  const picks = argPicks(call, 2);
-  const withValues = call.argc > 3;
-  if (call.argc > 4 || (withValues && !argIs(call, 3, "withvalues"))) failSyntax();
-  if (withValues && picks >= PAIRS_MAX) throw new ReplyError(OUT_OF_RANGE);
-  const head = readHead(call, 1, HASH);
-  if (head === 0 || picks === 0) {
-    call.out.emptyArray();
-    return;
+
+  next(): boolean {
+    return walk.next();
   }
-  const held = hashLength(call.arena, head);
-  const count = picks < 0 ? -picks : Math.min(picks, held);
-  call.out.array(withValues ? 2 * count : count);
-  if (picks < 0) pickRepeatedly(call, head, count, withValues);
-  else if (count * 3 > held) pickByChance(call, head, count, held, withValues);
-  else pickDifferent(call, head, count, withValues);
-}
 
-function replyPick(call: Call, withValues: boolean): void {
-  replyRange(call, field);
-  if (withValues) replyRange(call, value);
-}
+  random(): void {
+    hashRandom(this.#call.arena, this.#head, Math.random, walk.field, walk.value);
+  }
 
-function pickRepeatedly(call: Call, head: number, count: number, withValues: boolean): void {
-  for (let i = 0; i < count; i++) {
-    hashRandom(call.arena, head, Math.random, field, value);
-    replyPick(call, withValues);
+  reply(): void {
+    replyRange(this.#call, walk.field);
+    if (this.width === 2) replyRange(this.#call, walk.value);
   }
 }
 
-/** Looks at every field and takes it with the chance that is left for it: many of few. */
-function pickByChance(
-  call: Call,
-  head: number,
-  count: number,
-  held: number,
-  withValues: boolean,
-): void {
-  let wanted = count;
-  let left = held;
-  walk.begin(call.arena, head);
-  while (wanted > 0 && walk.next()) {
-    if (Math.random() * left < wanted) {
-      replyRange(call, walk.field);
-      if (withValues) replyRange(call, walk.value);
-      wanted--;
-    }
-    left--;
-  }
-}
-
-/** Picks until there are enough different ones: few of many. */
-function pickDifferent(call: Call, head: number, count: number, withValues: boolean): void {
-  const { arena } = call;
-  const picked = createSet(arena);
-  while (setLength(arena, picked) < count) {
-    hashRandom(arena, head, Math.random, field, value);
-    if (setAdd(arena, picked, field.bytes, field.start, field.end)) replyPick(call, withValues);
-  }
-  freeSet(arena, picked, ALL_ELEMENTS);
+function openFields(call: Call, head: number, isWide: boolean): Elements {
+  return new HashElements(call, head, isWide);
 }
 
 export const HASH_HANDLERS = {
@@ -340,8 +251,8 @@ export const HASH_HANDLERS = {
   HLEN: length,
   HMGET: getMany,
   HMSET: setMany,
-  HRANDFIELD: pickRandom,
-  HSCAN: scan,
+  HRANDFIELD: (call) => pickRandom(call, HASH, "withvalues", openFields),
+  HSCAN: (call) => scanCollection(call, HASH, openFields),
   HSET: (call) => call.out.integer(setFields(call)),
   HSETNX: setIfMissing,
   HSTRLEN: valueLength,

@@ -1,13 +1,13 @@
 /**
- * What SCAN, HSCAN, SSCAN and ZSCAN share: cursor, options and the reply, which is written before it is
- * known how long it gets. Source: Redis 7.0 src/db.c `scanGenericCommand`.
+ * HSCAN, SSCAN and ZSCAN, and what SCAN shares with them: cursor, options and the reply, which is
+ * written before it is known how long it gets. Source: Redis 7.0 src/db.c `scanGenericCommand`.
  */
 
 import { argEnd, argInteger, argIs, argStart, type Call, failSyntax } from "../call.ts";
 import { matchGlob } from "../glob.ts";
 import { INVALID_CURSOR, ReplyError } from "../replies.ts";
 import type { ByteRange } from "../types/byte-range.ts";
-import { prependReply } from "./collections.ts";
+import { type Elements, prependReply, readHead } from "./collections.ts";
 
 const INVALID_CURSOR_ERROR = new ReplyError(INVALID_CURSOR);
 const COUNT_DEFAULT = 10;
@@ -58,23 +58,33 @@ export function readScanOptions(call: Call, from: number, takesType = false): Sc
   return options;
 }
 
-/** Whether the scan wants the element. */
-export function matchesScan(call: Call, options: ScanOptions, element: ByteRange): boolean {
-  const { pattern } = options;
-  if (pattern === 0) return true;
-  const from = argStart(call, pattern);
-  const { bytes, start, end } = element;
-  return matchGlob(call.buf, from, argEnd(call, pattern), bytes, start, end);
+/**
+ * HSCAN, SSCAN, ZSCAN: `key cursor [MATCH pattern] [COUNT n]`.
+ * @param open makes the elements of a collection, with values or scores
+ */
+export function scanCollection(
+  call: Call,
+  type: number,
+  open: (call: Call, head: number, isWide: boolean) => Elements,
+): void {
+  const cursor = argCursor(call, 2);
+  const head = readHead(call, 1, type);
+  if (head === 0) {
+    replyEmptyScan(call);
+    return;
+  }
+  const options = readScanOptions(call, 3);
+  replyScan(call, cursor, options, new ElementScan(call, options, open(call, head, true)));
 }
 
-/** What a scan asks of a collection. */
+/** What a scan goes through, step by step. */
 export interface Scannable {
   /** Writes the elements of one step that match; returns the next cursor. */
   step(cursor: number): number;
   /** Elements found so far, matching or not. */
-  found: number;
+  readonly found: number;
   /** Replies written so far. */
-  written: number;
+  readonly written: number;
 }
 
 /** Replies with the next cursor and the array of what the steps write. */
@@ -95,8 +105,42 @@ export function replyScan(
   prependReply(call, mark, head);
 }
 
+/** The scan of one collection. */
+class ElementScan implements Scannable {
+  found = 0;
+  written = 0;
+  readonly #call: Call;
+  readonly #options: ScanOptions;
+  readonly #elements: Elements;
+
+  constructor(call: Call, options: ScanOptions, elements: Elements) {
+    this.#call = call;
+    this.#options = options;
+    this.#elements = elements;
+  }
+
+  step(cursor: number): number {
+    const next = this.#elements.beginScan(cursor);
+    for (; this.#elements.next(); this.found++) {
+      if (!matchesScan(this.#call, this.#options, this.#elements.shown)) continue;
+      this.#elements.reply();
+      this.written += this.#elements.width;
+    }
+    return next;
+  }
+}
+
+/** Whether the scan wants the element. */
+export function matchesScan(call: Call, options: ScanOptions, element: ByteRange): boolean {
+  const { pattern } = options;
+  if (pattern === 0) return true;
+  const from = argStart(call, pattern);
+  const { bytes, start, end } = element;
+  return matchGlob(call.buf, from, argEnd(call, pattern), bytes, start, end);
+}
+
 /** The reply of a scan of nothing. */
-export function replyEmptyScan(call: Call): void {
+function replyEmptyScan(call: Call): void {
   call.out.array(2);
   call.out.bulkText("0");
   call.out.emptyArray();

@@ -1,7 +1,7 @@
 /**
  * Intersection, union and difference of sets, replied or stored. Results that are stored, and those
- * that need to know what they have already, are built as sets in the arena; the others are replied as
- * they are found. Source of texts and details: Redis 7.0 src/t_set.c.
+ * that need to know what they have already, are built as sets in the arena; the others are replied
+ * as they are found. Source of texts and details: Redis 7.0 src/t_set.c.
  */
 
 import { argIs, type Call, failSyntax, type Handler } from "../call.ts";

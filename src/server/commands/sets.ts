@@ -15,36 +15,19 @@ import {
   writeTyped,
 } from "../call.ts";
 import { createByteRange } from "../types/byte-range.ts";
-import {
-  createSet,
-  freeSet,
-  SetWalk,
-  setAdd,
-  setHas,
-  setLength,
-  setRandom,
-  setRemove,
-} from "../types/set.ts";
+import { SetWalk, setAdd, setHas, setLength, setRandom, setRemove } from "../types/set.ts";
 import { SET } from "../types/value-type.ts";
 import {
-  ALL_ELEMENTS,
   argCount,
-  argPicks,
   checkKeyLength,
   checkMemberLengths,
+  type Elements,
   headToGrow,
   readHead,
   replyRange,
 } from "./collections.ts";
-import {
-  argCursor,
-  matchesScan,
-  readScanOptions,
-  replyEmptyScan,
-  replyScan,
-  type Scannable,
-  type ScanOptions,
-} from "./scan.ts";
+import { pickRandom } from "./picks.ts";
+import { scanCollection } from "./scan.ts";
 
 const walk = new SetWalk();
 const member = createByteRange();
@@ -155,7 +138,9 @@ function popAll(call: Call, entry: number, head: number): void {
   call.propagateAs = [["DEL", argBytes(call, 1)]];
 }
 
-/** Pops `wanted` members, fewer than there are; -1 pops one that is not in an array, even the last. */
+/**
+ * Pops `wanted` members, fewer than there are; -1 pops one that is not in an array, even the last.
+ */
 function popSome(call: Call, entry: number, head: number, wanted: number): void {
   const count = wanted < 0 ? 1 : wanted;
   if (wanted >= 0) call.out.array(count);
@@ -178,98 +163,45 @@ function popSome(call: Call, entry: number, head: number, wanted: number): void 
   call.propagateAs = commands;
 }
 
-function pickRandom(call: Call): void {
-  if (call.argc > 3) failSyntax();
-  const picks = call.argc === 3 ? argPicks(call, 2) : 1;
-  const head = readHead(call, 1, SET);
-  if (call.argc === 2) {
-    if (head === 0) {
-      call.out.nil();
-      return;
-    }
-    setRandom(call.arena, head, Math.random, member);
-    replyRange(call, member);
-    return;
-  }
-  if (head === 0 || picks === 0) {
-    call.out.emptyArray();
-    return;
-  }
-  const held = setLength(call.arena, head);
-  const count = picks < 0 ? -picks : Math.min(picks, held);
-  call.out.array(count);
-  if (picks < 0) pickRepeatedly(call, head, count);
-  else if (count * 3 > held) pickByChance(call, head, count, held);
-  else pickDifferent(call, head, count);
-}
-
-function pickRepeatedly(call: Call, head: number, count: number): void {
-  for (let i = 0; i < count; i++) {
-    setRandom(call.arena, head, Math.random, member);
-    replyRange(call, member);
-  }
-}
-
-/** Looks at every member and takes it with the chance that is left for it: many of few. */
-function pickByChance(call: Call, head: number, count: number, held: number): void {
-  let wanted = count;
-  let left = held;
-  walk.begin(call.arena, head);
-  while (wanted > 0 && walk.next()) {
-    if (Math.random() * left < wanted) {
-      replyRange(call, walk.member);
-      wanted--;
-    }
-    left--;
-  }
-}
-
-/** Picks until there are enough different ones: few of many. */
-function pickDifferent(call: Call, head: number, count: number): void {
-  const { arena } = call;
-  const picked = createSet(arena);
-  while (setLength(arena, picked) < count) {
-    setRandom(arena, head, Math.random, member);
-    if (setAdd(arena, picked, member.bytes, member.start, member.end)) replyRange(call, member);
-  }
-  freeSet(arena, picked, ALL_ELEMENTS);
-}
-
-/** SSCAN's step: members that match. */
-class SetScan implements Scannable {
-  found = 0;
-  written = 0;
+/** Members. Uses the file's walk: one at a time. */
+class SetElements implements Elements {
+  readonly width = 1;
+  readonly shown = walk.member;
   readonly #call: Call;
   readonly #head: number;
-  readonly #options: ScanOptions;
 
-  constructor(call: Call, head: number, options: ScanOptions) {
+  constructor(call: Call, head: number) {
     this.#call = call;
     this.#head = head;
-    this.#options = options;
   }
 
-  step(cursor: number): number {
-    const next = walk.beginScan(this.#call.arena, this.#head, cursor);
-    while (walk.next()) {
-      this.found++;
-      if (!matchesScan(this.#call, this.#options, walk.member)) continue;
-      replyRange(this.#call, walk.member);
-      this.written++;
-    }
-    return next;
+  get length(): number {
+    return setLength(this.#call.arena, this.#head);
+  }
+
+  begin(): void {
+    walk.begin(this.#call.arena, this.#head);
+  }
+
+  beginScan(cursor: number): number {
+    return walk.beginScan(this.#call.arena, this.#head, cursor);
+  }
+
+  next(): boolean {
+    return walk.next();
+  }
+
+  random(): void {
+    setRandom(this.#call.arena, this.#head, Math.random, walk.member);
+  }
+
+  reply(): void {
+    replyRange(this.#call, walk.member);
   }
 }
 
-function scan(call: Call): void {
-  const cursor = argCursor(call, 2);
-  const head = readHead(call, 1, SET);
-  if (head === 0) {
-    replyEmptyScan(call);
-    return;
-  }
-  const options = readScanOptions(call, 3);
-  replyScan(call, cursor, options, new SetScan(call, head, options));
+function openMembers(call: Call, head: number): Elements {
+  return new SetElements(call, head);
 }
 
 export const SET_HANDLERS = {
@@ -280,7 +212,7 @@ export const SET_HANDLERS = {
   SMISMEMBER: areMembers,
   SMOVE: move,
   SPOP: pop,
-  SRANDMEMBER: pickRandom,
+  SRANDMEMBER: (call) => pickRandom(call, SET, "", openMembers),
   SREM: remove,
-  SSCAN: scan,
+  SSCAN: (call) => scanCollection(call, SET, openMembers),
 } as const satisfies Record<string, Handler>;

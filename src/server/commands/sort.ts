@@ -1,11 +1,11 @@
 /**
- * SORT and SORT_RO: the elements of a list, set or sorted set, in order of themselves or of what other
- * keys hold, replied or stored as a list.
+ * SORT and SORT_RO: the elements of a list, set or sorted set, in order of themselves or of what
+ * other keys hold, replied or stored as a list.
  *
  *   key ──> elements ──BY──> weights ──> order ──LIMIT──> GET ──> reply | list
  *
- * Elements and weights stay where they lie: what is ordered are indexes. Source of texts and details:
- * Redis 7.0 src/sort.c. Where Redis compares by the locale (ALPHA), we compare bytes.
+ * Elements and weights stay where they lie: what is ordered are indexes. Source of texts and
+ * details: Redis 7.0 src/sort.c. Where Redis compares by the locale (ALPHA), we compare bytes.
  */
 
 import { compareBytes } from "../../base/bytes.ts";
@@ -171,8 +171,8 @@ let keyBuffer = Buffer.alloc(256);
 
 /**
  * What the pattern in argument `i` names for `element`: `#` the element itself, else the string (or
- * with `->field` the hash's field) at the key that the pattern becomes with the element for its `*`.
- * Shown in `found`; false when there is nothing.
+ * with `->field` the hash's field) at the key that the pattern becomes with the element for its
+ * `*`. Shown in `found`; false when there is nothing.
  */
 function lookupByPattern(call: Call, i: number): boolean {
   const { buf, arena } = call;
@@ -208,7 +208,9 @@ function fieldOf(buf: Buffer, from: number, to: number): number {
   return -1;
 }
 
-/** Writes the pattern buf[from, to) with `element` for its star to `keyBuffer`; returns its length. */
+/**
+ * Writes the pattern buf[from, to) with `element` for its star to `keyBuffer`; returns its length.
+ */
 function makeKey(buf: Buffer, from: number, star: number, to: number): number {
   const { bytes, start, end } = element;
   const length = to - from - 1 + end - start;

@@ -1,6 +1,6 @@
 /**
- * Ranges of sorted sets: by rank, by score, by member. Each bound becomes a rank first; what is then
- * left is to walk, count or remove from one rank to another.
+ * Ranges of sorted sets: by rank, by score, by member. Each bound becomes a rank first; what is
+ * then left is to walk, count or remove from one rank to another.
  *
  *   bounds ──> [first, end) of ranks ──LIMIT, direction──> reply | store | count | remove
  *
@@ -77,7 +77,8 @@ function checkMemberBound(call: Call, i: number): void {
  * @param i argument that is the bound, checked before; not for ranks
  */
 function rankOfBound(call: Call, head: number, i: number, kind: RangeKind, isMax: boolean): number {
-  // Equal ones lie before the place we look for: in front of an exclusive start, inside an inclusive end.
+  // Equal ones lie before the place we look for: in front of an exclusive start, inside an
+  // inclusive end.
   const passesEqual = isExclusive(call, i) !== isMax;
   if (kind === "score") {
     return zsetCountBelowScore(call.arena, head, scoreBound(call, i), passesEqual);

@@ -1,7 +1,7 @@
 /**
- * Sorted sets: members and their scores. Ranges are in zset-ranges.ts, several sorted sets at a time
- * in zset-algebra.ts. Source of texts and details, also of which argument is looked at first: Redis
- * 7.0 src/t_zset.c.
+ * Sorted sets: members and their scores. Ranges are in zset-ranges.ts, several sorted sets at a
+ * time in zset-algebra.ts. Source of texts and details, also of which argument is looked at first:
+ * Redis 7.0 src/t_zset.c.
  */
 
 import { entryValueWord } from "../arena/entry.ts";
@@ -17,9 +17,7 @@ import {
   writeTyped,
 } from "../call.ts";
 import { formatDouble } from "../double.ts";
-import { OUT_OF_RANGE, ReplyError } from "../replies.ts";
-import { createByteRange } from "../types/byte-range.ts";
-import { createSet, freeSet, setAdd, setLength } from "../types/set.ts";
+import { ReplyError } from "../replies.ts";
 import { ZSET } from "../types/value-type.ts";
 import {
   SCORE_SAME,
@@ -33,27 +31,18 @@ import {
   zsetSet,
 } from "../types/zset.ts";
 import {
-  ALL_ELEMENTS,
   argAtLeastOne,
   argCount,
-  argPicks,
   checkMemberLengths,
+  type Elements,
   headToGrow,
   readHead,
   replyRange,
 } from "./collections.ts";
-import {
-  argCursor,
-  matchesScan,
-  readScanOptions,
-  replyEmptyScan,
-  replyScan,
-  type Scannable,
-  type ScanOptions,
-} from "./scan.ts";
+import { pickRandom } from "./picks.ts";
+import { scanCollection } from "./scan.ts";
 
 const walk = new ZsetWalk();
-const member = createByteRange();
 
 /** Replies a score, as a bulk. */
 export function replyScore(call: Call, score: number): void {
@@ -162,7 +151,9 @@ function incrementOne(call: Call, entry: number, options: AddOptions): void {
   replyScore(call, score);
 }
 
-/** Gives the member in argument `i` a score, 0 for -0 as Redis' small form does. Returns: changed. */
+/**
+ * Gives the member in argument `i` a score, 0 for -0 as Redis' small form does. Returns: changed.
+ */
 function setScore(call: Call, head: number, i: number, score: number): boolean {
   const { arena, buf } = call;
   return zsetSet(arena, head, buf, argStart(call, i), argEnd(call, i), score + 0) !== SCORE_SAME;
@@ -306,115 +297,47 @@ function popFromFirstOf(call: Call): void {
   call.out.nilArray();
 }
 
-/** With scores a reply has twice as many elements as picks, which must be a number Redis can count. */
-const PAIRS_MAX = 2 ** 62;
-
-function pickRandom(call: Call): void {
-  if (call.argc === 2) {
-    const only = readHead(call, 1, ZSET);
-    if (only === 0) {
-      call.out.nil();
-      return;
-    }
-    zsetRandom(call.arena, only, Math.random, member);
-    replyRange(call, member);
-    return;
-  }
-  const picks = argPicks(call, 2);
-  const withScores = call.argc > 3;
-  if (call.argc > 4 || (withScores && !argIs(call, 3, "withscores"))) failSyntax();
-  if (withScores && picks >= PAIRS_MAX) throw new ReplyError(OUT_OF_RANGE);
-  const head = readHead(call, 1, ZSET);
-  if (head === 0 || picks === 0) {
-    call.out.emptyArray();
-    return;
-  }
-  const held = zsetLength(call.arena, head);
-  const count = picks < 0 ? -picks : Math.min(picks, held);
-  call.out.array(withScores ? 2 * count : count);
-  if (picks < 0) pickRepeatedly(call, head, count, withScores);
-  else if (count * 3 > held) pickByChance(call, head, count, held, withScores);
-  else pickDifferent(call, head, count, withScores);
-}
-
-function pickRepeatedly(call: Call, head: number, count: number, withScores: boolean): void {
-  for (let i = 0; i < count; i++) {
-    const score = zsetRandom(call.arena, head, Math.random, member);
-    replyRange(call, member);
-    if (withScores) replyScore(call, score);
-  }
-}
-
-/** Looks at every member and takes it with the chance that is left for it: many of few. */
-function pickByChance(
-  call: Call,
-  head: number,
-  count: number,
-  held: number,
-  withScores: boolean,
-): void {
-  let wanted = count;
-  let left = held;
-  walk.begin(call.arena, head, 0, false);
-  while (wanted > 0 && walk.next()) {
-    if (Math.random() * left < wanted) {
-      replyRange(call, walk.member);
-      if (withScores) replyScore(call, walk.score);
-      wanted--;
-    }
-    left--;
-  }
-}
-
-/** Picks until there are enough different ones: few of many. */
-function pickDifferent(call: Call, head: number, count: number, withScores: boolean): void {
-  const { arena } = call;
-  const picked = createSet(arena);
-  while (setLength(arena, picked) < count) {
-    const score = zsetRandom(arena, head, Math.random, member);
-    if (!setAdd(arena, picked, member.bytes, member.start, member.end)) continue;
-    replyRange(call, member);
-    if (withScores) replyScore(call, score);
-  }
-  freeSet(arena, picked, ALL_ELEMENTS);
-}
-
-/** ZSCAN's step: members that match, with their scores. */
-class ZsetScan implements Scannable {
-  found = 0;
-  written = 0;
+/** Members, with their scores where these are wanted. Uses the file's walk: one at a time. */
+class ZsetElements implements Elements {
+  readonly width: number;
+  readonly shown = walk.member;
   readonly #call: Call;
   readonly #head: number;
-  readonly #options: ScanOptions;
 
-  constructor(call: Call, head: number, options: ScanOptions) {
+  constructor(call: Call, head: number, withScores: boolean) {
     this.#call = call;
     this.#head = head;
-    this.#options = options;
+    this.width = withScores ? 2 : 1;
   }
 
-  step(cursor: number): number {
-    const next = walk.beginScan(this.#call.arena, this.#head, cursor);
-    while (walk.next()) {
-      this.found++;
-      if (!matchesScan(this.#call, this.#options, walk.member)) continue;
-      replyRange(this.#call, walk.member);
-      replyScore(this.#call, walk.score);
-      this.written += 2;
-    }
-    return next;
+  get length(): number {
+    return zsetLength(this.#call.arena, this.#head);
+  }
+
+  begin(): void {
+    walk.begin(this.#call.arena, this.#head, 0, false);
+  }
+
+  beginScan(cursor: number): number {
+    return walk.beginScan(this.#call.arena, this.#head, cursor);
+  }
+
+  next(): boolean {
+    return walk.next();
+  }
+
+  random(): void {
+    walk.score = zsetRandom(this.#call.arena, this.#head, Math.random, walk.member);
+  }
+
+  reply(): void {
+    replyRange(this.#call, walk.member);
+    if (this.width === 2) replyScore(this.#call, walk.score);
   }
 }
 
-function scan(call: Call): void {
-  const cursor = argCursor(call, 2);
-  const head = readHead(call, 1, ZSET);
-  if (head === 0) {
-    replyEmptyScan(call);
-    return;
-  }
-  const options = readScanOptions(call, 3);
-  replyScan(call, cursor, options, new ZsetScan(call, head, options));
+function openMembers(call: Call, head: number, isWide: boolean): Elements {
+  return new ZsetElements(call, head, isWide);
 }
 
 export const ZSET_HANDLERS = {
@@ -425,10 +348,10 @@ export const ZSET_HANDLERS = {
   ZMSCORE: scores,
   ZPOPMAX: (call) => pop(call, true),
   ZPOPMIN: (call) => pop(call, false),
-  ZRANDMEMBER: pickRandom,
+  ZRANDMEMBER: (call) => pickRandom(call, ZSET, "withscores", openMembers),
   ZRANK: (call) => rank(call, false),
   ZREM: remove,
   ZREVRANK: (call) => rank(call, true),
-  ZSCAN: scan,
+  ZSCAN: (call) => scanCollection(call, ZSET, openMembers),
   ZSCORE: (call) => replyScoreOf(call, readHead(call, 1, ZSET), 2),
 } as const satisfies Record<string, Handler>;

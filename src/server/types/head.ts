@@ -1,6 +1,6 @@
 /**
- * The block that names a collection, and whose ref is the value of its key. It never moves while the
- * collection lives, whatever becomes of what is behind it:
+ * The block that names a collection, and whose ref is the value of its key. It never moves while
+ * the collection lives, whatever becomes of what is behind it:
  *
  *   word 0  form: how the elements are kept (each type says which forms it has)
  *        1  body: ref of the first structure (a dictionary)

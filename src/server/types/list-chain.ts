@@ -3,8 +3,8 @@
  *
  *   head block: word 0 form   1 first node   2 last node   3 elements   4 nodes
  *
- * Nodes are 64 bytes to 8 KiB; what is larger holds one element only. A node whose block is replaced
- * keeps its place and its elements, but not its ref.
+ * Nodes are 64 bytes to 8 KiB; what is larger holds one element only. A node whose block is
+ * replaced keeps its place and its elements, but not its ref.
  */
 
 import { type Arena, CHUNK_SHIFT, GRANULE_MASK } from "../arena/arena.ts";
@@ -45,7 +45,9 @@ export function addToListWord(arena: Arena, head: number, which: number, change:
   setListWord(arena, head, which, listWord(arena, head, which) + change);
 }
 
-/** `node`, perhaps moved, with `bytes` of room behind its elements; 0 when it shall have no more. */
+/**
+ * `node`, perhaps moved, with `bytes` of room behind its elements; 0 when it shall have no more.
+ */
 export function roomBehind(arena: Arena, head: number, node: number, bytes: number): number {
   if (node === 0) return 0;
   const capacity = arena.capacity(node);

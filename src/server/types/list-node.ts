@@ -2,11 +2,11 @@
  * One node of a list: a block of the arena with elements packed one behind the other, and room at
  * either end.
  *
- *   word 0 previous node   1 next node   2 elements   3 start   4 end   (bytes from the block's start)
+ *   word 0 previous node   1 next node   2 elements   3 start   4 end (bytes from the start)
  *   | words | room | element element element ... | room |
  *                  start                         end
  *   element = length, bytes, length again (so that it can be read from either side)
- *   length  = one byte below 255; else 255 and 4 bytes (little endian), the second time 4 bytes and 255
+ *   length  = one byte below 255; else 255 and 4 bytes (little endian), behind the bytes 4 and 255
  *
  * Positions are bytes from the start of the block, so they live on when a node moves as a whole.
  */
@@ -224,7 +224,9 @@ export function overwriteElement(
   writeElement(arena, node, position, buf, from, to);
 }
 
-/** Takes the element at `position` out; those behind it move up, so the next one is at `position`. */
+/**
+ * Takes the element at `position` out; those behind it move up, so the next one is at `position`.
+ */
 export function removeElement(arena: Arena, node: number, position: number): void {
   const bytes = sizeAt(arena, node, position);
   const base = baseOf(node);

@@ -1,7 +1,7 @@
 /**
  * Lists: a chain of nodes in the arena, each with some 8 KiB of packed elements (list-node.ts); an
- * element that is larger has a node of its own. Push and pop at both ends are O(1), an index is found
- * by skipping nodes from the nearer end.
+ * element that is larger has a node of its own. Push and pop at both ends are O(1), an index is
+ * found by skipping nodes from the nearer end.
  *
  * Named by the ref of the head block; `head` below is that ref. A list never stays empty: whoever
  * removes the last element removes the key. No node is ever empty.

@@ -1,7 +1,7 @@
 /**
- * Sets: members in a dictionary of the arena whose entries have no value. Named by the ref of a head
- * block (head.ts); `head` below is that ref. Never empty for longer than a command: whoever removes
- * the last member removes the key.
+ * Sets: members in a dictionary of the arena whose entries have no value. Named by the ref of a
+ * head block (head.ts); `head` below is that ref. Never empty for longer than a command: whoever
+ * removes the last member removes the key.
  */
 
 import type { Arena } from "../arena/arena.ts";

@@ -1,7 +1,7 @@
 /**
- * The order of a sorted set: a skiplist in the arena (W. Pugh, 1990) whose links know how many nodes
- * they pass, so that a rank is found, and found out, in O(log n). Ordered by score, then by member
- * bytes. A node names the dictionary entry of its member; neither owns the other.
+ * The order of a sorted set: a skiplist in the arena (W. Pugh, 1990) whose links know how many
+ * nodes they pass, so that a rank is found, and found out, in O(log n). Ordered by score, then by
+ * member bytes. A node names the dictionary entry of its member; neither owns the other.
  *
  *   header    level 2 ────────────────────> c ──────────> nothing
  *             level 0 ──> a ──> b ──> c ──> d
@@ -258,7 +258,8 @@ function removeAfterPath(arena: Arena, header: number): void {
 }
 
 /**
- * Gives the node of (`oldScore`, `buf[from, to)`) another score, in its place when that stays right.
+ * Gives the node of (`oldScore`, `buf[from, to)`) another score, in its place when that stays
+ * right.
  * @returns the node, a new one if it moved
  */
 export function moveNode(
@@ -317,7 +318,9 @@ export function countBelowScore(
   return rank;
 }
 
-/** How many nodes have a member below `buf[from, to)`, or `orEqual` to it; all scores are the same. */
+/**
+ * How many nodes have a member below `buf[from, to)`, or `orEqual` to it; all scores are the same.
+ */
 export function countBelowMember(
   arena: Arena,
   header: number,

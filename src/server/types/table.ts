@@ -16,8 +16,8 @@ const LOOP_BYTES_MAX = 64;
 const SEED = Math.floor(Math.random() * 2 ** 32) | 0;
 
 /**
- * The hash of the field or member `buf[from, to)`: FNV-1a from a secret start, its bits mixed at the
- * end so that the low ones can name a bucket.
+ * The hash of the field or member `buf[from, to)`: FNV-1a from a secret start, its bits mixed at
+ * the end so that the low ones can name a bucket.
  * @returns int32
  */
 export function memberHash(buf: Buffer, from: number, to: number): number {
@@ -48,8 +48,8 @@ export function tableBytes(arena: Arena, dict: number, samples: number): number 
 const FAIR_CHAIN = 8;
 
 /**
- * An entry at random, all with the same chance (but for those in chains longer than FAIR_CHAIN, which
- * are rare). The dictionary is not empty.
+ * An entry at random, all with the same chance (but for those in chains longer than FAIR_CHAIN,
+ * which are rare). The dictionary is not empty.
  * @param random gives [0, 1)
  */
 export function tableRandom(arena: Arena, dict: number, random: () => number): number {
@@ -66,7 +66,9 @@ export function tableRandom(arena: Arena, dict: number, random: () => number): n
   }
 }
 
-/** Goes through the entries of a dictionary that does not change meanwhile, in no particular order. */
+/**
+ * Goes through the entries of a dictionary that does not change meanwhile, in no particular order.
+ */
 export class TableWalk {
   #arena: Arena | undefined;
   #dict = 0;

@@ -159,8 +159,8 @@ export function zsetCountBelowScore(
 }
 
 /**
- * How many members come before `buf[from, to)`, or are `orEqual` to it, in a sorted set whose scores
- * are all the same; with other scores the answer means nothing.
+ * How many members come before `buf[from, to)`, or are `orEqual` to it, in a sorted set whose
+ * scores are all the same; with other scores the answer means nothing.
  */
 export function zsetCountBelowMember(
   arena: Arena,
@@ -183,7 +183,9 @@ export function zsetRemoveRanks(arena: Arena, head: number, rank: number, count:
   });
 }
 
-/** A member at random into `member`; `random` gives [0, 1). Returns its score. Not for an empty one. */
+/**
+ * A member at random into `member`; `random` gives [0, 1). Returns its score. Not for an empty one.
+ */
 export function zsetRandom(
   arena: Arena,
   head: number,

@@ -1,0 +1,84 @@
+import { describe, expect, test } from "bun:test";
+import { ENTRY_KEY_BYTES_MAX } from "../../../src/server/arena/entry.ts";
+import { REPEATED_PICKS_MAX } from "../../../src/server/commands/picks.ts";
+import { OwnServer, type Word } from "../../support/compare.ts";
+
+const TOO_LONG = "-ERR keys, fields and members must be shorter than 64 MiB";
+
+describe("Keys, fields and members of 64 MiB", () => {
+  const own = new OwnServer();
+  const long = Buffer.alloc(ENTRY_KEY_BYTES_MAX + 1, "x");
+  const before = own.state.databases.arena.usedBytes;
+
+  const growing: readonly (readonly Word[])[] = [
+    ["SADD", "s", "a", long],
+    ["SADD", long, "a"],
+    ["HSET", "h", "a", "1", long, "2"],
+    ["HSETNX", "h", long, "2"],
+    ["HINCRBY", "h", long, "2"],
+    ["HINCRBYFLOAT", "h", long, "2"],
+    ["ZADD", "z", "1", "a", "2", long],
+    ["ZINCRBY", "z", "1", long],
+    ["GEOADD", "z", "1", "1", long],
+    ["RPUSH", long, "a"],
+    ["PFADD", long, "a"],
+  ];
+  for (const words of growing) {
+    test(`are refused by ${words[0]}, which changes nothing`, () => {
+      expect(own.show(...words)).toBe(TOO_LONG);
+      expect(own.state.databases.arena.usedBytes).toBe(before);
+    });
+  }
+
+  test("are refused as targets", () => {
+    own.ask(["RPUSH", "l", "1"]);
+    own.ask(["SADD", "s", "1"]);
+    own.ask(["ZADD", "z", "1", "1"]);
+    for (const words of [
+      ["LMOVE", "l", long, "LEFT", "RIGHT"],
+      ["SMOVE", "s", long, "1"],
+      ["SUNIONSTORE", long, "s"],
+      ["SINTERSTORE", long, "s"],
+      ["ZUNIONSTORE", long, "1", "z"],
+      ["ZRANGESTORE", long, "z", "0", "-1"],
+      ["SORT", "l", "STORE", long],
+    ]) {
+      expect(own.show(...words)).toBe(TOO_LONG);
+    }
+    expect(own.show("LRANGE", "l", 0, -1)).toEqual(["$1"]);
+    expect(own.show("SMEMBERS", "s")).toEqual(["$1"]);
+  });
+
+  test("may be elements of lists and values of hashes", () => {
+    expect(own.show("RPUSH", "l", long)).toBe(":2");
+    expect(own.show("HSET", "h", "f", long)).toBe(":1");
+    expect(own.show("HSTRLEN", "h", "f")).toBe(`:${long.length}`);
+    expect((own.show("LINDEX", "l", -1) as string).length).toBe(long.length + 1);
+  });
+});
+
+test("More repeated picks than a reply can hold are refused", () => {
+  const own = new OwnServer();
+  own.ask(["SADD", "s", "a"]);
+  expect(own.show("SRANDMEMBER", "s", -REPEATED_PICKS_MAX - 1)).toBe("-ERR value is out of range");
+});
+
+describe("A removed collection", () => {
+  const makers: readonly (readonly [string, (i: number) => (string | number)[]])[] = [
+    ["list", (i) => ["RPUSH", "k", "x".repeat(4000) + i]],
+    ["hash", (i) => ["HSET", "k", `f${i}`, i]],
+    ["set", (i) => ["SADD", "k", `m${i}`]],
+    ["sorted set", (i) => ["ZADD", "k", i, `m${i}`]],
+  ];
+  test.each(makers)("of type %s is freed in parts, to the last byte", (_, words) => {
+    const own = new OwnServer();
+    const { databases } = own.state;
+    const before = databases.arena.usedBytes;
+    for (let i = 0; i < 5000; i++) own.ask(words(i));
+    expect(own.show("DEL", "k")).toBe(":1");
+    let parts = 0;
+    for (; databases.hasToRelease; parts++) databases.releaseSome(500);
+    expect(parts).toBeGreaterThan(3);
+    expect(databases.arena.usedBytes).toBe(before);
+  });
+});
