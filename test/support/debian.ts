@@ -8,6 +8,7 @@ const PROGRAM_OF_PACKAGE: Readonly<Record<string, string>> = {
   "redis-tools": "redis-cli",
   nutcracker: "nutcracker",
   procps: "ps",
+  strace: "strace",
   "util-linux": "taskset",
 };
 
