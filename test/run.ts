@@ -29,6 +29,7 @@ const UNIT_FOLDERS = [
   "store",
   "redis",
   "api",
+  "bench",
 ];
 const ROLE_FOLDERS = ["proxy", "server", "dashboard", "scenarios", "golden", "cmd"];
 
@@ -39,6 +40,7 @@ const STAGES: readonly Stage[] = [
   testStage("tidy", ["tidy.test.ts"]),
   testStage("unit", UNIT_FOLDERS),
   testStage("roles", ROLE_FOLDERS),
+  testStage("fuzz", ["fuzz"]),
   testStage("compat", ["compat"]),
   testStage("e2e", ["e2e"]),
 ];
