@@ -14,6 +14,7 @@ import { openAppendOnly } from "./aof/open.ts";
 import type { ServerConfig } from "./config.ts";
 import { createCall } from "./execute.ts";
 import { ExpireCycle } from "./expire.ts";
+import { Garbage } from "./garbage.ts";
 import { DENIED, TOO_MANY_CLIENTS } from "./replies.ts";
 import { Session, type SessionContext } from "./session.ts";
 import { ServerState } from "./state.ts";
@@ -64,6 +65,7 @@ class Server implements RunningServer, SessionContext {
   readonly call;
   readonly turn: Turn;
   readonly keysAhead = createWarmKeys();
+  readonly garbage = new Garbage();
   readonly done: Promise<number>;
   readonly #listener: Listener;
   readonly #sessions = new Set<Session>();
@@ -138,6 +140,7 @@ class Server implements RunningServer, SessionContext {
       state.migrations.tick();
     }
     state.stats.peakMemory = Math.max(state.stats.peakMemory, state.usedMemory);
+    this.garbage.collectIfDue();
     this.#timer = setTimeout(this.#tick, isBusy ? BUSY_TICK_MS : TICK_MS);
   };
 

@@ -19,6 +19,7 @@ import type { ReplyWriter } from "../resp/encoder.ts";
 import type { Call } from "./call.ts";
 import { Client, type ClientPort } from "./client.ts";
 import { endReply, execute } from "./execute.ts";
+import type { Garbage } from "./garbage.ts";
 import type { ServerState } from "./state.ts";
 import type { Turn } from "./turn.ts";
 import { findKeysAhead, WARM_BYTES_MIN, WARM_WINDOW, type WarmKeys } from "./warm.ts";
@@ -34,6 +35,7 @@ export interface SessionContext {
   readonly call: Call;
   readonly turn: Turn;
   readonly keysAhead: WarmKeys;
+  readonly garbage: Garbage;
   /** The session ended; it is in no list any more. */
   ended(session: Session): void;
 }
@@ -113,12 +115,13 @@ export class Session implements ConnectionOwner, ClientPort {
   // -- ConnectionOwner --------------------------------------------------------------------------
 
   onData(chunk: Buffer): void {
-    const { server, turn } = this.#context;
+    const { server, turn, garbage } = this.#context;
     turn.begin();
     server.stats.inputBytes += chunk.length;
     this.client.lastActiveMs = server.databases.nowMs;
     this.#decoder.feed(chunk);
     if (!this.#mustWait) this.#process();
+    garbage.add(chunk, !this.#mustWait && this.#decoder.pendingBytes === 0);
   }
 
   onEnd(): void {

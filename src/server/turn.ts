@@ -13,7 +13,7 @@ import type { TurnMeter } from "./turn-meter.ts";
 /** A turn takes about this long at most; what is left waits for the next one. */
 export const TURN_MS_MAX = 4;
 /** Requests between two looks at the clock. */
-const CLOCK_STRIDE = 256;
+const CLOCK_STRIDE = 64;
 
 /** What a turn asks of a session. */
 export interface TurnSession {
