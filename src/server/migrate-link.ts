@@ -1,13 +1,13 @@
 /**
- * The connection over which keys leave for one target (`host:port` as the caller wrote it). Requests
- * of several moves are pipelined; replies are single lines, in order.
+ * The connection over which keys leave for one target (`host:port` as the caller wrote it).
+ * Requests of several moves are pipelined; replies are single lines, in order.
  *
- *   dial ──> open: AUTH, CLIENT KILL of our failed link, SELECT, SLOTSRESTORE ... ──> idle ──> close
+ *   dial ──> open: AUTH, CLIENT KILL of a failed link, SELECT, SLOTSRESTORE ... ─> idle ─> close
  *     └────────┴── failure: every move that waits hears why, no key is removed here
  *
- * A link that fails with requests unanswered may have left them in the target's socket, to be executed
- * after newer ones. So the next link first has the target close that connection: what the target has
- * not executed by then it never will.
+ * A link that fails with requests unanswered may have left them in the target's socket, to be
+ * executed after newer ones. So the next link first has the target close that connection: what the
+ * target has not executed by then it never will.
  *
  * Source: spec/server.md 5 (messages, time limits, texts).
  */
@@ -80,7 +80,9 @@ export class MigrationLink<Move> implements ConnectionOwner {
   #timer: Timer | undefined;
   #backlog = 0;
 
-  /** @param toKill shared by all links to this target; addresses leave it once they are dealt with */
+  /**
+   * @param toKill shared by all links to this target; addresses leave it once they are dealt with
+   */
   constructor(owner: LinkOwner<Move>, address: string, toKill: string[]) {
     this.#owner = owner;
     this.address = address;

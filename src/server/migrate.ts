@@ -1,15 +1,16 @@
 /**
- * Moves keys to another server, one key or one tag group at a time: the synchronous SLOTSMGRT* calls.
+ * Moves keys to another server, one key or one tag group at a time: the synchronous SLOTSMGRT*
+ * calls.
  *
- *   call ──> link open? ──> choose keys ──> locked? ──> lock, send ──> answered ──> remove, log DEL,
+ *   call ──> link open? ──> choose keys ──> locked? ──> lock, send ──> answered ──> remove, log it,
  *              wait for it                   wait for it                            reply, unlock
- *                                                         └──> failed ──> keep all, reply why, unlock
+ *                                                         └──> failed ──> keep all, say why, unlock
  *
  * The original stands still during a move. Here only the caller waits, and clients whose command
- * would change a key that is on its way: such a command is held back until the move has ended, so no
- * write is lost between the copy and the removal. Reading goes on; a read sees the value until the
- * caller is told that it has gone. The lock is on the CRC32 of the hash tag (or key), which all keys
- * of a group share, in all databases at once.
+ * would change a key that is on its way: such a command is held back until the move has ended, so
+ * no write is lost between the copy and the removal. Reading goes on; a read sees the value until
+ * the caller is told that it has gone. The lock is on the CRC32 of the hash tag (or key), which all
+ * keys of a group share, in all databases at once.
  *
  * Source: spec/server.md 5; replies and texts to the letter.
  */
@@ -93,8 +94,8 @@ export class Migrations implements LinkOwner<Move> {
   }
 
   /**
-   * Begins a move for `client`, whose reply goes to `out` if it can be given at once. Else the client
-   * waits (`isWaiting`) until it is answered through its port.
+   * Begins a move for `client`, whose reply goes to `out` if it can be given at once. Else the
+   * client waits (`isWaiting`) until it is answered through its port.
    */
   begin(client: Client, db: Keyspace, target: Target, subject: Subject, out: ReplyWriter): void {
     const timeoutMs = target.timeoutMs === 0 ? TIMEOUT_MS_DEFAULT : target.timeoutMs;

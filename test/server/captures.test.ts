@@ -1,7 +1,8 @@
 /**
  * What a dashboard and a proxy of the original said to a server, frame by frame: ours is asked the
  * same and must answer the same. Steps about replicas, and the frames of the replica's own
- * connection, wait for replication; the step in which a slot moves is covered by the recorded flows.
+ * connection, wait for replication; the step in which a slot moves is covered by the recorded
+ * flows.
  */
 
 import { afterEach, describe, expect, test } from "bun:test";

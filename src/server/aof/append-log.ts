@@ -5,16 +5,16 @@
  *   append ──> buffer ──commit: write──> page cache ──fdatasync──> disk
  *
  *   always     commit writes and syncs; only then may the replies of the turn leave
- *   everysec   commit writes (so the end of the process loses nothing that was answered); a sync
- *              runs off the loop once a second. When one takes longer than 2 s, commit waits for the
- *              disk itself, so a power loss takes at most that. Redis holds back the write instead,
- *              which would lose answered changes when the process is killed.
+ *   everysec   commit writes (the end of the process loses nothing that was answered); a sync
+ *              runs off the loop once a second. When one takes longer than 2 s, commit waits for
+ *              the disk itself, so a power loss takes at most that. Redis holds back the write
+ *              instead, which would lose answered changes when the process is killed.
  *   no         commit writes; the system syncs when it likes
  *
- * When a write fails, nothing is thrown away: what is not written stays in the buffer, in order, and
- * is tried again each second; `error` says why changes are to be refused meanwhile. After a failed
- * sync the system may have dropped what was written, and a later sync that works proves nothing: then
- * only a new file with all data in it (`needsRewrite`) is trusted again.
+ * When a write fails, nothing is thrown away: what is not written stays in the buffer, in order,
+ * and is tried again each second; `error` says why changes are to be refused meanwhile. After a
+ * failed sync the system may have dropped what was written, and a later sync that works proves
+ * nothing: then only a new file with all data in it (`needsRewrite`) is trusted again.
  */
 
 import { assert } from "../../base/assert.ts";
@@ -109,8 +109,8 @@ export class AppendLog {
 
   /**
    * Ends a turn.
-   * @returns whether what was appended is as safe as the policy promises before replies leave; false
-   * only under "always"
+   * @returns whether what was appended is as safe as the policy promises before replies leave;
+   * false only under "always"
    */
   commit(nowMs: number): boolean {
     if (this.pendingBytes > 0 && (this.error === undefined || nowMs >= this.#retryAtMs)) {

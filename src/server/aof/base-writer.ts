@@ -1,7 +1,7 @@
 /**
- * Writes keys as commands, for the base of an append-only file: what a server that starts empty must
- * execute to have them. Several commands for a long value, each of a bounded number of elements, so
- * that the work can be spread over turns.
+ * Writes keys as commands, for the base of an append-only file: what a server that starts empty
+ * must execute to have them. Several commands for a long value, each of a bounded number of
+ * elements, so that the work can be spread over turns.
  *
  *   string        SET key value [PXAT ms]
  *   list ...      RPUSH | SADD | HMSET | ZADD key element ...   (once or more)   [PEXPIREAT key ms]

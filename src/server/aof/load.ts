@@ -1,8 +1,8 @@
 /**
  * Loads an append-only directory: the manifest's base, then its increments in order.
  *
- *   end of the last file cut short    the cut record is removed from the file, with a message; so is
- *                                     a transaction without its EXEC, and a tail of zero bytes
+ *   end of the last file cut short    the cut record is removed from the file, with a message; so
+ *                                     is a transaction without its EXEC, a tail of zero bytes
  *   anything else that is no record   the start stops: file, offset and what to do are named, and
  *                                     no file is touched
  *
@@ -98,8 +98,8 @@ export async function loadAppendOnly(
 }
 
 /**
- * Before Redis 7 all was in one file beside the directory. As with Redis 7, it is moved in and becomes
- * the base; a stop between the two steps is finished by the next start.
+ * Before Redis 7 all was in one file beside the directory. As with Redis 7, it is moved in and
+ * becomes the base; a stop between the two steps is finished by the next start.
  */
 function takeOverSingleFile(files: LogFiles, fileName: string): Manifest {
   const outside = `../${fileName}`;

@@ -28,7 +28,9 @@ const DOLLAR = 0x24;
 const HASH = 0x23;
 
 export class RecordScanner {
-  /** args[2 * i] and args[2 * i + 1]: start and end of argument i, indexes of the scanned buffer. */
+  /**
+   * args[2 * i] and args[2 * i + 1]: start and end of argument i, indexes of the scanned buffer.
+   */
   args = new Int32Array(32);
   /** 0 for an annotation. */
   argc = 0;
@@ -131,8 +133,8 @@ export class RecordScanner {
 }
 
 /**
- * Whether damage at `badAt` is only a tail that never reached the disk: nothing but zero bytes up to
- * the end. A file system may lengthen a file before it writes what belongs there.
+ * Whether damage at `badAt` is only a tail that never reached the disk: nothing but zero bytes up
+ * to the end. A file system may lengthen a file before it writes what belongs there.
  */
 export function isZeroTail(buf: Buffer, badAt: number, to: number): boolean {
   for (let i = badAt; i < to; i++) {

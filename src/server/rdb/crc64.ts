@@ -1,8 +1,8 @@
 /**
  * Pure: the CRC-64 that closes DUMP payloads and RDB files. "Jones" polynomial 0xad93d23594c935a9,
- * reflected in and out, start 0, no final xor: crc64("123456789") = 0xe9c6d914c4b8d9ca.
- * Source: Redis crc64.c. Kept as two 32-bit halves, since BigInt would cost fifty times as much, and
- * eight bytes a step ("slice by 8"): 430-900 MB/s against 360 for a byte at a time.
+ * reflected in and out, start 0, no final xor: crc64("123456789") = 0xe9c6d914c4b8d9ca. Source:
+ * Redis crc64.c. Kept as two 32-bit halves, since BigInt would cost fifty times as much, and eight
+ * bytes a step ("slice by 8"): 430-900 MB/s against 360 for a byte at a time.
  */
 
 /** The polynomial with its bits reversed, in halves. */
@@ -12,7 +12,9 @@ const REFLECTED_LOW = 0xac4bc9b5;
 /** Bytes of a checksum, little endian. */
 export const CRC64_BYTES = 8;
 
-/** LOW[256 * k + b]: the CRC of byte b followed by k zero bytes, lower half; HIGH its upper half. */
+/**
+ * LOW[256 * k + b]: the CRC of byte b followed by k zero bytes, lower half; HIGH its upper half.
+ */
 const LOW = new Uint32Array(8 * 256);
 const HIGH = new Uint32Array(8 * 256);
 

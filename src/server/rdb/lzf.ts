@@ -1,6 +1,6 @@
 /**
- * Pure: LZF, the compression inside RDB strings (Marc Lehmann's liblzf, format as in spec/server.md 6).
- * Only the way back: what we write is never compressed, so that every receiver can read it.
+ * Pure: LZF, the compression inside RDB strings (Marc Lehmann's liblzf, format as in spec/server.md
+ * 6). Only the way back: what we write is never compressed, so that every receiver can read it.
  *
  *   control c < 32:  c + 1 literal bytes follow
  *   else:            length (c >> 5) + 2, a further length byte when c >> 5 is 7;
@@ -13,9 +13,9 @@ import { demand } from "./slice.ts";
 const MAX_YIELD = 264;
 
 /**
- * Decompresses `src[from, to)` into a new buffer of exactly `length` bytes.
- * Throws `MalformedPayload` when the stream ends early, points before its start or yields another
- * length; a claimed length no stream of that size can reach is refused before anything is allocated.
+ * Decompresses `src[from, to)` into a new buffer of exactly `length` bytes. Throws
+ * `MalformedPayload` when the stream ends early, points before its start or yields another length;
+ * a claimed length no stream of that size can reach is refused before anything is allocated.
  */
 export function decompressLzf(src: Buffer, from: number, to: number, length: number): Buffer {
   demand(length > 0 && length <= (to - from) * MAX_YIELD, "lzf length impossible");

@@ -2,13 +2,15 @@
  * Pure: one string taken from a payload, and how a payload that lies is reported.
  *
  * A reader fills a `Slice` of its caller, again and again; nothing is allocated per element. The
- * bytes are a view of the payload, of a decompressed copy, or, for a number, of the slice's own text
- * buffer. Two slices at once (field and value, member and score) never overlap.
+ * bytes are a view of the payload, of a decompressed copy, or, for a number, of the slice's own
+ * text buffer. Two slices at once (field and value, member and score) never overlap.
  */
 
 import { parseDouble } from "../double.ts";
 
-/** Thrown by the readers of this folder, caught by `read.ts` alone: the payload is not what it says. */
+/**
+ * Thrown by the readers of this folder, caught by `read.ts` alone: the payload is not what it says.
+ */
 export class MalformedPayload extends Error {
   override readonly name = "MalformedPayload";
 }
@@ -51,7 +53,9 @@ export class Slice {
   }
 }
 
-/** What all compact structures are to the code that builds a value: elements, one after the other. */
+/**
+ * What all compact structures are to the code that builds a value: elements, one after the other.
+ */
 export interface ElementReader {
   /**
    * Fills `into` with the next element; false after the last one. Before it says false it has

@@ -1,6 +1,6 @@
 /**
- * The append-only file on a real disk that fails: the order of writing, syncing and answering as the
- * kernel sees it (strace), a sync that fails (injected by strace), a disk that is full (a small
+ * The append-only file on a real disk that fails: the order of writing, syncing and answering as
+ * the kernel sees it (strace), a sync that fails (injected by strace), a disk that is full (a small
  * tmpfs in a namespace of its own, which needs root).
  */
 
