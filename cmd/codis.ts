@@ -1,7 +1,7 @@
 /**
- * `codis <role> ...`: the one executable. The first word says what runs; everything after it belongs
- * to that word. Exit codes: 0 done, 1 failed, 2 usage. A mistake of ours (an assertion, an error
- * nobody expected) is printed with its stack and ends the process with 1.
+ * `codis <role> ...`: the one executable. The first word says what runs; everything after it
+ * belongs to that word. Exit codes: 0 done, 1 failed, 2 usage. A mistake of ours (an assertion, an
+ * error nobody expected) is printed with its stack and ends the process with 1.
  */
 
 import { AssertionError } from "../src/base/assert.ts";

@@ -1,7 +1,7 @@
 /**
- * What every role's command line shares: the common options, reading the TOML file, the log, the pid
- * file, signals and exit codes. A role hands over a `RoleSpec`; `runRole` brings it up, waits until
- * it ends and returns the exit code: 0 done, 1 failed, 2 usage.
+ * What every role's command line shares: the common options, reading the TOML file, the log, the
+ * pid file, signals and exit codes. A role hands over a `RoleSpec`; `runRole` brings it up, waits
+ * until it ends and returns the exit code: 0 done, 1 failed, 2 usage.
  *
  *   argv ──> commander ──> config (file, then flags) ──> spec.start() ──> RunningRole ──> exit code
  */
@@ -22,7 +22,9 @@ export const EXIT_USAGE = 2;
 /** Two lines, as the original printed them. */
 export const VERSION_TEXT = `version: ${packageJson.version}\ncompile: bun ${Bun.version} ${process.platform}-${process.arch}`;
 
-/** A role that serves. `done` resolves with the exit code when it has ended, by itself or by close. */
+/**
+ * A role that serves. `done` resolves with the exit code when it has ended, by itself or by close.
+ */
 export interface RunningRole {
   /** What it listens on, by purpose: `{ admin: "127.0.0.1:11080", proxy: "127.0.0.1:19000" }`. */
   readonly addresses: Readonly<Record<string, string>>;
@@ -46,7 +48,9 @@ export interface RoleSpec<T extends ConfigTable> {
   readonly table: T;
   /** Adds the role's own options. */
   options?(command: Command): void;
-  /** Applies the role's own options on top of the file; throws CodisError "usage" when one is wrong. */
+  /**
+   * Applies the role's own options on top of the file; throws CodisError "usage" when one is wrong.
+   */
   override?(config: ConfigOf<T>, flags: Readonly<Record<string, unknown>>): ConfigOf<T>;
   start(context: RoleContext<T>): Promise<RunningRole>;
 }
@@ -114,7 +118,9 @@ export function roleCommand<T extends ConfigTable>(spec: RoleSpec<T>): Command {
   return command;
 }
 
-/** A commander command that throws instead of exiting, with version, example and our help layout. */
+/**
+ * A commander command that throws instead of exiting, with version, example and our help layout.
+ */
 export function newCommand(name: string, summary: string, example: string): Command {
   return new Command(name)
     .description(summary)
@@ -127,7 +133,9 @@ export function newCommand(name: string, summary: string, example: string): Comm
     .exitOverride();
 }
 
-/** Parses; an exit code when there is nothing to run (help, version, usage error), else undefined. */
+/**
+ * Parses; an exit code when there is nothing to run (help, version, usage error), else undefined.
+ */
 export function parse(command: Command, argv: readonly string[]): number | undefined {
   try {
     command.parse([...argv], { from: "user" });
@@ -213,7 +221,8 @@ function writePidfile(path: string, log: Log): void {
 
 /**
  * SIGINT and SIGTERM close the role, SIGHUP reopens the log (for logrotate). A supervised role also
- * ends when its stdin does: that pipe's other end is the parent, so it dies with it however it died.
+ * ends when its stdin does: that pipe's other end is the parent, so it dies with it however it
+ * died.
  * @returns a function that stops listening
  */
 export function closeOnSignals(

@@ -1,6 +1,6 @@
 /**
- * `codis run <role>... --config FILE`: several roles in one process, from one TOML file with a table
- * per role. They start in the order given and stop in reverse; the first that ends ends all.
+ * `codis run <role>... --config FILE`: several roles in one process, from one TOML file with a
+ * table per role. They start in the order given and stop in reverse; the first that ends ends all.
  */
 
 import { readFileSync } from "node:fs";

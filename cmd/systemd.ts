@@ -1,7 +1,7 @@
 /**
  * What systemd is told under `Type=notify`: READY=1 when the role serves, STOPPING=1 when it ends,
- * WATCHDOG=1 in half the interval it asks for. One datagram each to $NOTIFY_SOCKET, sent from our own
- * process through libc, as Bun has no unix datagrams. Without that variable nothing happens.
+ * WATCHDOG=1 in half the interval it asks for. One datagram each to $NOTIFY_SOCKET, sent from our
+ * own process through libc, as Bun has no unix datagrams. Without that variable nothing happens.
  * Source: sd_notify(3).
  */
 

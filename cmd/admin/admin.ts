@@ -1,6 +1,6 @@
 /**
- * `codis admin`: look at a cluster and change it. Readable verbs with `--json`; when the first word is
- * an option (`--dashboard=ADDR --rebalance`), the original's flags and output (original.ts).
+ * `codis admin`: look at a cluster and change it. Readable verbs with `--json`; when the first word
+ * is an option (`--dashboard=ADDR --rebalance`), the original's flags and output (original.ts).
  */
 
 import { type Command, CommanderError } from "commander";

@@ -1,8 +1,9 @@
 /**
  * The original's commands that work on the coordinator itself, with no dashboard: --remove-lock,
- * --config-dump, --config-convert, --config-restore, --dashboard-list. They do not look at the lock.
- * Source: spec/admin-fe-ha.md 1.3. Where ours differs: group 0 (an offline slot) can be restored, as
- * every dump holds such slots.
+ * --config-dump, --config-convert, --config-restore, --dashboard-list. They do not look at the
+ * lock.
+ * Source: spec/admin-fe-ha.md 1.3. Where ours differs: group 0 (an offline slot) can be restored,
+ * as every dump holds such slots.
  */
 
 import { readFileSync } from "node:fs";
