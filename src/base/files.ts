@@ -4,9 +4,9 @@ import { closeSync, fsyncSync, openSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
- * Replaces the file at `path` by `text`, so that after a crash or power loss it holds the old or the
- * new text whole: written beside it, synced, renamed over it, the folder synced.
- * Throws what node:fs throws; the old file is then untouched.
+ * Replaces the file at `path` by `text`, so that after a crash or power loss it holds the old or
+ * the new text whole: written beside it, synced, renamed over it, the folder synced. Throws what
+ * node:fs throws; the old file is then untouched.
  */
 export function writeFileAtomically(path: string, text: string, mode = 0o644): void {
   const temporary = `${path}.tmp`;
