@@ -23,8 +23,9 @@ import { moveSlot } from "./migrate-runner.ts";
 import { chooseMoves, inState, SLOT_STEPS, type SlotStep } from "./slot-action.ts";
 
 /**
- * Slots that may move out of or into one group at once: while one waits for proxies and the disk the
- * other moves keys. 60,000 keys in 341 slots took 5.9 s with two, 6.9 with four, 7.3 with three.
+ * Slots that may move out of or into one group at once: while one waits for proxies and the disk
+ * the other moves keys. 60,000 keys in 341 slots took 5.9 s with two, 6.9 with four, 7.3 with
+ * three.
  */
 export const MOVES_PER_GROUP = 2;
 const REST_FIRST_MS = 100;
