@@ -1,9 +1,10 @@
 /**
- * The proxy's data plane in one thread: the only file of it that knows sockets, timers and the clock.
+ * The proxy's data plane in one thread: the only file of it that knows sockets, timers and the
+ * clock.
  *
- *   listener ── accept ──> SessionLink ── Session ──┐
- *                                                   ├── Router ── BackendPool ── Backend ── BackendLink
- *   interval (TICK_MS) ──> tick of all of them      │                               (dial)
+ *   listener ── accept ──> SessionLink ── Session ── Router ── BackendPool ── Backend ── BackendLink
+ *                                                                                   (dial)
+ *   interval (TICK_MS) ──> tick of sessions and backends
  *   first event of a turn: clock read ──> machines ──> who was woken ──> one write per connection
  *
  * Sessions are refused while not started, and above proxy_max_clients over all threads together.

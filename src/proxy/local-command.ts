@@ -1,7 +1,7 @@
 /**
- * Pure: COMMAND, answered from the command table: what this proxy takes, in the form of Redis before
- * 7.0 (six fields per command), which every client reads. DOCS is an empty list: redis-cli then goes
- * without help texts.
+ * Pure: COMMAND, answered from the command table: what this proxy takes, in the form of Redis
+ * before 7.0 (six fields per command), which every client reads. DOCS is an empty list: redis-cli
+ * then goes without help texts.
  */
 
 import {

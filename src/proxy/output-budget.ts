@@ -1,8 +1,8 @@
 /**
  * Pure: how many reply bytes all sessions of a thread hold, and whom to close when it is too much.
  *
- * A session reports when it holds more than OUTPUT_NOTICE_BYTES, and again until it holds less; what
- * sessions hold below that is not counted. So the memory of replies is at most
+ * A session reports when it holds more than OUTPUT_NOTICE_BYTES, and again until it holds less;
+ * what sessions hold below that is not counted. So the memory of replies is at most
  *
  *   maxBytes + sessions * OUTPUT_NOTICE_BYTES + what one turn reads from the backends
  */

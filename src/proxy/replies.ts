@@ -2,8 +2,8 @@
  * Pure: every text the proxy itself says to a client, once each. Clients and scripts match on them,
  * so they are the original's to the letter where it has one.
  *
- * A text is without `-` and CR LF; `errorLine` makes the bytes. What a client sent and is shown again
- * goes through `errorLine` too, which turns CR and LF into spaces: one reply stays one line.
+ * A text is without `-` and CR LF; `errorLine` makes the bytes. What a client sent and is shown
+ * again goes through `errorLine` too, which turns CR and LF into spaces: one reply stays one line.
  *
  * Sources: Codis pkg/proxy/{session,router,forward,proxy}.go; Redis 7.0 server.c for what Codis did
  * not answer itself.

@@ -1,12 +1,12 @@
 /**
- * Pure: one of the 1024 slots of a proxy: where its requests go now, how many are under way, and who
- * waits for it.
+ * Pure: one of the 1024 slots of a proxy: where its requests go now, how many are under way, and
+ * who waits for it.
  *
- *   open, offline, migrating, with-replicas  --block-->  blocked  --define(unlocked)-->  one of these
+ *   open, offline, migrating, replicated  --block-->  blocked  --define(unlocked)-->  one of these
  *
  * A fill blocks the slot (new requests wait), waits until every request counted here is answered or
- * failed, replaces the definition, and unblocks unless the definition is locked. Nothing waits with a
- * limit: who fills a slot with `locked` must fill it again.
+ * failed, replaces the definition, and unblocks unless the definition is locked. Nothing waits with
+ * a limit: who fills a slot with `locked` must fill it again.
  *
  * Invariant: `underWay` = requests with `slot === this` + migrations of a key of the slot.
  * Source: Codis pkg/proxy/slots.go.

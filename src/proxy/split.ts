@@ -1,6 +1,6 @@
 /**
- * Pure: MGET, MSET, DEL, UNLINK, TOUCH and EXISTS with several keys: one request per key (for MSET per
- * pair), sent without waiting for one another, and one reply made of theirs.
+ * Pure: MGET, MSET, DEL, UNLINK, TOUCH and EXISTS with several keys: one request per key (for MSET
+ * per pair), sent without waiting for one another, and one reply made of theirs.
  *
  *   MGET a b c  ->  MGET a | MGET b | MGET c  ->  *1 .. | *1 .. | *1 ..  ->  *3 .. .. ..
  *

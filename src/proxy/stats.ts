@@ -1,9 +1,10 @@
 /**
- * Pure: what a data plane counts: per command in typed arrays by command id, because it counts every
- * reply, and a few totals. Threads count for themselves; `mergeStats` adds up.
+ * Pure: what a data plane counts: per command in typed arrays by command id, because it counts
+ * every reply, and a few totals. Threads count for themselves; `mergeStats` adds up.
  *
- * Ids from ALL_COMMANDS.length on are names that are in no row of the command table and are forwarded
- * under `compat = "codis"`; the first UNKNOWN_NAMES_MAX of them get an id each, the rest share the last.
+ * Ids from ALL_COMMANDS.length on are names that are in no row of the command table and are
+ * forwarded under `compat = "codis"`; the first UNKNOWN_NAMES_MAX of them get an id each, the rest
+ * share the last.
  */
 
 import type { CommandStats } from "../api/proxy-stats.ts";

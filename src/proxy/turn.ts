@@ -3,7 +3,8 @@
  * read once, and who is to go on.
  *
  * A machine that is freed (a slot unlocked, room in a backend) is not run where that is noticed, in
- * the middle of somebody else's work, but from the list here, by the loop's owner, when that is done.
+ * the middle of somebody else's work, but from the list here, by the loop's owner, when that is
+ * done.
  */
 
 /** A machine that can go on. */

@@ -1,6 +1,6 @@
 /**
- * Pure: what the proxy's machines use of a connection. `src/net/connection.ts` has this shape; tests
- * have one that records.
+ * Pure: what the proxy's machines use of a connection. `src/net/connection.ts` has this shape;
+ * tests have one that records.
  */
 
 import type { ReplyWriter } from "../resp/encoder.ts";

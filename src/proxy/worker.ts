@@ -1,6 +1,7 @@
 /**
  * Entry point of a Worker: a data plane that is told by messages what to do. The other end, and the
- * messages, are in `plane.ts`. Whatever is thrown here ends the Worker, which the other end notices.
+ * messages, are in `plane.ts`. Whatever is thrown here ends the Worker, which the other end
+ * notices.
  */
 
 import { assert } from "../base/assert.ts";
