@@ -1,7 +1,7 @@
 /**
- * What a command handler gets, and the ways to read its arguments. A handler reads all arguments and
- * checks the types of its keys, then changes keys, counts changes in `call.dirty`, and writes exactly
- * one reply to `call.out`. It throws ReplyError only before the first change.
+ * What a command handler gets, and the ways to read its arguments. A handler reads all arguments
+ * and checks the types of its keys, then changes keys, counts changes in `call.dirty`, and writes
+ * exactly one reply to `call.out`. It throws ReplyError only before the first change.
  *
  *   execute.ts ──Call──> handler(call) ──> call.out (reply), call.dirty, call.propagateAs
  *

@@ -16,7 +16,9 @@ export interface ClientPort {
   pendingBytes(): number;
   /** The client has given the password: requests of any size are taken. */
   authenticated(): void;
-  /** Gives the reply the client waits for (`isWaiting`); what it sent meanwhile is executed next. */
+  /**
+   * Gives the reply the client waits for (`isWaiting`); what it sent meanwhile is executed next.
+   */
   answer(write: (out: ReplyWriter) => void): void;
   /** The request that was held back (`isWaiting`) is executed again. */
   executeAgain(): void;
@@ -42,8 +44,8 @@ export class Client {
   /** Full name of the last command, lower case: `client|list`. */
   lastCommand = "NULL";
   /**
-   * Nothing of this client is executed: a reply of it comes later, or its request is held back until
-   * keys have been moved.
+   * Nothing of this client is executed: a reply of it comes later, or its request is held back
+   * until keys have been moved.
    */
   isWaiting = false;
   /** Replays a log: no gate but the arity is asked. */

@@ -1,6 +1,6 @@
 /**
- * Pure: HyperLogLogs as Redis keeps them in strings, so that they can be moved to and from any other
- * server. 16384 registers, each the longest run of zeros seen plus one.
+ * Pure: HyperLogLogs as Redis keeps them in strings, so that they can be moved to and from any
+ * other server. 16384 registers, each the longest run of zeros seen plus one.
  *
  *   "HYLL" | encoding | 3 unused | cardinality, 8 bytes LE, top bit: out of date | registers
  *   dense:  6 bits per register, least significant first
@@ -107,7 +107,9 @@ function raise(registers: Uint8Array, index: number, value: number): void {
   if (registers[index]! < value) registers[index] = value;
 }
 
-/** The registers as a value, cardinality out of date. @param wantsDense even where sparse would do */
+/**
+ * The registers as a value, cardinality out of date. @param wantsDense even where sparse would do
+ */
 export function encodeRegisters(registers: Uint8Array, wantsDense: boolean): Buffer {
   return (wantsDense ? undefined : encodeSparse(registers)) ?? encodeDense(registers);
 }

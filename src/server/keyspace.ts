@@ -5,10 +5,11 @@
  *
  *   key bytes ──> CRC32 ──> slot's dictionary ──> entry (ref)
  *
- * An entry ref is valid until the key is removed or a function here returns another ref for it: every
- * function that may move an entry returns where it is now. Offsets of value bytes are valid until
- * anything is allocated for that key. A string's bytes lie in its entry (arena/entry.ts: kind is the
- * type, number the expiry in unix ms); other types keep the ref of their structure in the value word.
+ * An entry ref is valid until the key is removed or a function here returns another ref for it:
+ * every function that may move an entry returns where it is now. Offsets of value bytes are valid
+ * until anything is allocated for that key. A string's bytes lie in its entry (arena/entry.ts: kind
+ * is the type, number the expiry in unix ms); other types keep the ref of their structure in the
+ * value word.
  *
  * Keys are ranges [from, to) of a buffer that may be the arena's own.
  */
@@ -68,7 +69,9 @@ import { WARM_WINDOW, type WarmKeys } from "./warm.ts";
 const VOLATILE = 0;
 const TAG_GROUPS = 1;
 
-/** Rotation that brings the bits of the CRC which all keys of a slot share to the top of the hash. */
+/**
+ * Rotation that brings the bits of the CRC which all keys of a slot share to the top of the hash.
+ */
 const SLOT_BITS = 10;
 const FLAGS_KEPT = ENTRY_LINKS | ENTRY_MARK;
 
@@ -293,7 +296,8 @@ export class Keyspace {
 
   /**
    * Gives an existing key another value; the old one is freed. For a STRING that stays a STRING, as
-   * many bytes as both have (and `keptBytes` says) are kept: this is how a string grows and shrinks.
+   * many bytes as both have (and `keptBytes` says) are kept: this is how a string grows and
+   * shrinks.
    * @param entry from lookupWrite
    * @param valueWord as in insert
    * @returns its entry
@@ -495,7 +499,8 @@ export class Keyspace {
     for (const head of this.#slots) {
       if (head === 0) continue;
       const groups = dictOwnerWord(this.arena, head, TAG_GROUPS);
-      // Groups look like keys with a structure to the one that drains, but name no value of their own.
+      // Groups look like keys with a structure to the one that drains, but name no value of their
+      // own.
       if (groups !== 0) this.databases.releaseGroups(groups);
       this.databases.releaseSlot(head);
     }

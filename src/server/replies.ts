@@ -1,6 +1,6 @@
 /**
- * Every error text of the server, without the leading `-`. Source: Redis 7.0 where it knows the case
- * (src/server.c `createSharedObjects` and the commands' own files), else spec/server.md.
+ * Every error text of the server, without the leading `-`. Source: Redis 7.0 where it knows the
+ * case (src/server.c `createSharedObjects` and the commands' own files), else spec/server.md.
  */
 
 /**

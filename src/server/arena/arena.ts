@@ -2,15 +2,16 @@
  * Memory outside the JavaScript heap: blocks of bytes named by an int32 `ref`, so that five million
  * values cost the garbage collector nothing. Knows bytes only: no keys, no Redis.
  *
- *   ref    = chunk (14 bits) << 18 | granule (18 bits); a granule is 16 bytes. 0 is "none". Negative
- *            above 32 GiB: use only as a name, or with `>>> 18` and `& GRANULE_MASK`.
+ *   ref    = chunk (14 bits) << 18 | granule (18 bits); a granule is 16 bytes. 0 is "none".
+ *            Negative above 32 GiB: use only as a name, or with `>>> 18` and `& GRANULE_MASK`.
  *   chunk  = 4 MiB, allocated when needed, given back when all its pages are free
  *   page   = 8 KiB, 512 to a chunk
  *   span   = neighbouring pages that hold blocks of one size class, or one block of up to 2 MiB
  *   larger blocks get a chunk of their own, of their own size
  *
- * A span whose last block is freed gives its pages back to every class. Blocks start on 16 bytes and
- * are not cleared. What `words[chunk]`, `doubles[chunk]` and `bytes[chunk]` show is the same memory.
+ * A span whose last block is freed gives its pages back to every class. Blocks start on 16 bytes
+ * and are not cleared. What `words[chunk]`, `doubles[chunk]` and `bytes[chunk]` show is the same
+ * memory.
  */
 
 import { assert } from "../../base/assert.ts";
@@ -114,7 +115,9 @@ export class Arena {
   /** No shared chunk below this one has a free page. */
   #openChunk = 0;
   readonly #vacantChunks: number[] = [];
-  /** An empty shared chunk that is kept, so that a boundary crossed to and fro costs nothing; or -1. */
+  /**
+   * An empty shared chunk that is kept, so that a boundary crossed to and fro costs nothing; or -1.
+   */
   #spareChunk = -1;
 
   constructor() {
@@ -180,7 +183,9 @@ export class Arena {
     return this.bytes[ref >>> CHUNK_SHIFT]!.length;
   }
 
-  /** The block is the one that `alloc(bytes)` would choose, or an own chunk with a little to spare. */
+  /**
+   * The block is the one that `alloc(bytes)` would choose, or an own chunk with a little to spare.
+   */
   fits(ref: number, bytes: number): boolean {
     const index = this.#spanClass[this.#pageSpan[ref >>> PAGE_GRANULE_BITS]!]!;
     if (index < CLASS_OWN_CHUNK) {
@@ -194,7 +199,8 @@ export class Arena {
   }
 
   /**
-   * Gives back everything at once: all refs become invalid. Costs the number of chunks, not of blocks.
+   * Gives back everything at once: all refs become invalid. Costs the number of chunks, not of
+   * blocks.
    */
   reset(): void {
     for (let chunk = 1; chunk < this.bytes.length; chunk++) {
@@ -269,7 +275,9 @@ export class Arena {
     this.#dropChunk(chunk);
   }
 
-  /** First fit in the first chunk that has room. Returns the first of `count` neighbouring pages. */
+  /**
+   * First fit in the first chunk that has room. Returns the first of `count` neighbouring pages.
+   */
   #allocPages(count: number): number {
     while (this.#openChunk < this.#chunkFree.length && this.#chunkFree[this.#openChunk] === 0) {
       this.#openChunk++;

@@ -9,8 +9,8 @@
  *        ..  two links (refs), with ENTRY_LINKS: the group of a tag
  *        ..  key bytes, then value bytes
  *
- * Flags: number, links, one bit for the owner (the snapshot's epoch), and three for the owner's kind
- * (the type of a key). A kind other than 0 has no value bytes: its value word is the owner's.
+ * Flags: number, links, one bit for the owner (the snapshot's epoch), and three for the owner's
+ * kind (the type of a key). A kind other than 0 has no value bytes: its value word is the owner's.
  */
 
 import { copyBytes } from "../../base/bytes.ts";
@@ -124,7 +124,10 @@ export function entryValueOffset(arena: Arena, entry: number): number {
   return ((entry & GRANULE_MASK) << 4) + HEADER_BYTES + extraBytes(meta) + (meta >>> FLAG_BITS);
 }
 
-/** How many value bytes there are, for kind 0; for other kinds it is entryValueWord that means something. */
+/**
+ * How many value bytes there are, for kind 0; for other kinds it is entryValueWord that means
+ * something.
+ */
 export function entryValueLength(arena: Arena, entry: number): number {
   return entryValueWord(arena, entry);
 }
@@ -185,9 +188,10 @@ export function entryKeyEquals(
 }
 
 /**
- * Changes an entry's flags and its value word, with the length of a value of kind 0, keeping key, number, links and up to `keptBytes` of the value. Works in the same block
- * when that one is the right size, else the bytes move to a new block and the old one is freed.
- * The caller puts a moved entry in its predecessor's place (`dictReplace`).
+ * Changes an entry's flags and its value word, with the length of a value of kind 0, keeping key,
+ * number, links and up to `keptBytes` of the value. Works in the same block when that one is the
+ * right size, else the bytes move to a new block and the old one is freed. The caller puts a moved
+ * entry in its predecessor's place (`dictReplace`).
  * @param valueWord as in createEntry
  * @param keptBytes how much of the value is worth keeping
  * @returns the entry's ref, a new one if it moved

@@ -99,7 +99,8 @@ interface BitRange {
 }
 
 /**
- * Start, end and unit (BYTE or BIT) in arguments `i`, `i + 1` and `i + 2`, negative ones from the end.
+ * Start, end and unit (BYTE or BIT) in arguments `i`, `i + 1` and `i + 2`, negative ones from the
+ * end.
  * @param hasEnd argument `i + 1` is there
  */
 function readBitRange(call: Call, i: number, length: number, hasEnd = true): BitRange {

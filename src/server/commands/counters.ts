@@ -1,6 +1,6 @@
 /**
- * Numbers in strings: INCR and its family. Most numbers are read and printed where they lie, without
- * an object; those beyond 2^53 go through bigint. Source: Redis 7.0 src/t_string.c.
+ * Numbers in strings: INCR and its family. Most numbers are read and printed where they lie,
+ * without an object; those beyond 2^53 go through bigint. Source: Redis 7.0 src/t_string.c.
  */
 
 import { digitCount, parseInt64, parseSafeInteger, writeInteger } from "../../base/bytes.ts";

@@ -1,6 +1,7 @@
 /**
  * Times of expiry in arguments: seconds or milliseconds, from now or since 1970.
- * Source: Redis 7.0 src/expire.c `expireGenericCommand`, src/t_string.c `getExpireMillisecondsOrReply`.
+ * Source: Redis 7.0 src/expire.c `expireGenericCommand`, src/t_string.c
+ * `getExpireMillisecondsOrReply`.
  */
 
 import { argInt64, type Call } from "../call.ts";
