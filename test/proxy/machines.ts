@@ -1,8 +1,8 @@
 /**
- * The proxy's machines without sockets, clock or threads: the parts of a data plane put together over
- * recorders, for tests to drive by bytes and a turn whose time they set.
+ * The proxy's machines without sockets, clock or threads: the parts of a data plane put together
+ * over recorders, for tests to drive by bytes and a turn whose time they set.
  *
- *   world.client().send("GET a") ──> world.server(A).requests() ──> .reply("$1\r\n1\r\n") ──> .output()
+ *   client().send("GET a") ──> server(A).requests() ──> .reply("$1\r\n1\r\n") ──> client.output()
  */
 
 import { FORWARD_SYNC, type Slot } from "../../src/model/slot.ts";
@@ -178,7 +178,9 @@ export class FakeClient {
   }
 }
 
-/** One data plane. Connections that are dialed stay so until `connect`; `server` does it for one. */
+/**
+ * One data plane. Connections that are dialed stay so until `connect`; `server` does it for one.
+ */
 export class World implements SessionPort {
   readonly limits: PlaneConfig;
   readonly turn = new Turn();

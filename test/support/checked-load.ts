@@ -1,7 +1,8 @@
 /**
  * A load whose every call and reply is kept, and the judge of it. Connections share registers,
- * counters, hash fields, lists, sets and sorted sets, some under hash tags; each also has a register
- * of its own that it writes and reads in one pipeline, which shows the order within a connection.
+ * counters, hash fields, lists, sets and sorted sets, some under hash tags; each also has a
+ * register of its own that it writes and reads in one pipeline, which shows the order within a
+ * connection.
  *
  *   run() on N connections ──> history ──> readBack() through the proxy ──> problems()
  *

@@ -1,7 +1,7 @@
 /**
  * A fixed data set for end-to-end tests: key `i` has one of the five types, every third a hash tag,
- * and values from 1 byte to 8 MiB (a few). What was written follows from the number alone, so that any
- * client can read it back without having written it.
+ * and values from 1 byte to 8 MiB (a few). What was written follows from the number alone, so that
+ * any client can read it back without having written it.
  */
 
 import { expect } from "bun:test";

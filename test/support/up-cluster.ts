@@ -1,6 +1,6 @@
 /**
- * A real cluster for a test: `dist/codis up` in a fresh directory on free ports, and the other words
- * of the executable against it. Everything it started has ended when stop() resolves.
+ * A real cluster for a test: `dist/codis up` in a fresh directory on free ports, and the other
+ * words of the executable against it. Everything it started has ended when stop() resolves.
  */
 
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
