@@ -12,7 +12,8 @@
  *
  * While dialing and in set-up, requests queue and their bytes wait; while waiting (after more than
  * RETRIES_AT_ONCE failures in a row) they fail at once. A request is never sent twice: whatever the
- * reason a connection ends, all that were queued on it fail. No timers here: `tick` is called often.
+ * reason a connection ends, all that were queued on it fail. No timers here: `tick` is called
+ * often.
  *
  * Source: Codis pkg/proxy/backend.go; differences: reconnects before the next request asks for it,
  * and two replies at most are lost to a broken connection where the original lost one more.
@@ -50,6 +51,10 @@ export const DIAL_TIMEOUT_MS = 5000;
 export const BACKEND_OUTPUT_MAX = 4 * 1024 * 1024;
 /** Failures in a row after which the next attempt waits. */
 const RETRIES_AT_ONCE = 10;
+/** How long clients that are behind may keep the others waiting, at once ... */
+export const HOLD_BURST_MS = 100;
+/** ... and over time, as a share of it. */
+const HOLD_SHARE = 0.05;
 const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 5000;
 const PING_MIN_MS = 1000;
@@ -95,7 +100,10 @@ export class Backend implements RequestOwner, Holdable {
   #head: Request | undefined;
   #tail: Request | undefined;
   #waiters: RoomWaiter[] = [];
-  #holds = 0;
+  /** Owners for whose sake the server is not read. */
+  readonly #holders = new Set<RequestOwner>();
+  /** How long it may still be held while others wait. */
+  #holdLeftMs = HOLD_BURST_MS;
   /** Replies to AUTH and SELECT still to come. */
   #setupLeft = 0;
   /** A first part of the head's reply was received. */
@@ -107,6 +115,7 @@ export class Backend implements RequestOwner, Holdable {
   #failures = 0;
   /** When the state began, the last reply byte came or the queue became non-empty. */
   #progressMs = 0;
+  #tickMs = 0;
   #retryAtMs = 0;
   #pingAtMs = 0;
   /** When output last got smaller or was none. */
@@ -127,6 +136,7 @@ export class Backend implements RequestOwner, Holdable {
     this.#port = port;
     this.#turn = turn;
     this.#out = this.#queue;
+    this.#tickMs = turn.nowMs;
     this.#dial();
   }
 
@@ -261,6 +271,8 @@ export class Backend implements RequestOwner, Holdable {
   /** Looks at the clock: timeouts, retries, keepalive. Called some ten times a second. */
   tick(): void {
     const nowMs = this.#turn.nowMs;
+    this.#accountHold(nowMs - this.#tickMs);
+    this.#tickMs = nowMs;
     // Those woken before may be gone, and nobody then makes room for the rest.
     if (this.#waiters.length > 0 && !this.isFull) this.#wakeWaiters();
     switch (this.#state) {
@@ -285,15 +297,37 @@ export class Backend implements RequestOwner, Holdable {
 
   // -- holding: an owner of replies cannot keep up ----------------------------------------------
 
-  hold(): void {
-    if (++this.#holds === 1) this.#wire?.pause();
+  holdFor(owner: RequestOwner): void {
+    if (this.#holdLeftMs <= 0) return;
+    this.#holders.add(owner);
+    if (this.#holders.size === 1) this.#wire?.pause();
   }
 
-  release(): void {
-    assert(this.#holds > 0, "a backend is released as often as it is held");
-    if (--this.#holds > 0) return;
+  releaseFor(owner: RequestOwner): void {
+    if (this.#holders.delete(owner) && this.#holders.size === 0) this.#goOn();
+  }
+
+  #goOn(): void {
+    this.#holders.clear();
     this.#progressMs = this.#turn.nowMs;
     this.#wire?.resume();
+  }
+
+  /** While others wait too, being held uses up what is granted; else it comes back. */
+  #accountHold(passedMs: number): void {
+    if (this.#holders.size === 0) {
+      this.#holdLeftMs = Math.min(HOLD_BURST_MS, this.#holdLeftMs + passedMs * HOLD_SHARE);
+    } else if (this.#hasOtherOwners()) {
+      this.#holdLeftMs -= passedMs;
+      if (this.#holdLeftMs <= 0) this.#goOn();
+    }
+  }
+
+  #hasOtherOwners(): boolean {
+    for (let request = this.#head; request !== undefined; request = request.behind) {
+      if (request.owner !== undefined && !this.#holders.has(request.owner)) return true;
+    }
+    return false;
   }
 
   // -- as owner of its own probes ---------------------------------------------------------------
@@ -316,6 +350,10 @@ export class Backend implements RequestOwner, Holdable {
 
   onRefuse(): void {
     assert(false, "a probe is pushed, never dispatched");
+  }
+
+  hold(): void {
+    assert(false, "the reply to a probe is never too much");
   }
 
   // -- inside -----------------------------------------------------------------------------------
@@ -381,7 +419,7 @@ export class Backend implements RequestOwner, Holdable {
     }
     this.#out = wire.out;
     if (wire.backlogBytes > 0) wire.markDirty();
-    if (this.#holds > 0) wire.pause();
+    if (this.#holders.size > 0) wire.pause();
   }
 
   /** Ends the connection or the attempt: the head of the queue fails with `cause`. */
@@ -451,7 +489,7 @@ export class Backend implements RequestOwner, Holdable {
 
   #isReplyOverdue(nowMs: number): boolean {
     const timeoutMs = this.#limits.backend_recv_timeout;
-    if (timeoutMs === 0 || this.#holds > 0) return false;
+    if (timeoutMs === 0 || this.#holders.size > 0) return false;
     if (this.length === 0 && this.#setupLeft === 0) return false;
     return nowMs - this.#progressMs > timeoutMs;
   }

@@ -3,11 +3,12 @@
  * (AUTH, SELECT, QUIT, HELLO, CLIENT), about the proxy (SLOTSMAPPING, COMMAND), about one server
  * (PING, INFO, SLOTSINFO with its address).
  *
- * A handler answers and returns true, or returns what `forwardToSlot` did. Texts of the original come
- * with the name in upper case, those of Redis in lower case.
+ * A handler answers and returns true, or returns what `forwardToSlot` did. Texts of the original
+ * come with the name in upper case, those of Redis in lower case.
  *
- * HELLO is answered in RESP2 whatever version is asked for: node-redis and ioredis then go on in
- * RESP2; a refusal would make node-redis give up. Sources: Codis pkg/proxy/session.go; Redis 7.0.
+ * HELLO says protocol 2 whatever version is asked for, and everything after it is RESP2: a refusal
+ * would make node-redis give up. To HELLO 3 it says so in a map of RESP3, as Bun's client takes
+ * nothing else and node-redis and ioredis take both. Sources: Codis pkg/proxy/session.go; Redis 7.0.
  */
 
 import type { Command } from "../commands/lookup.ts";
@@ -113,7 +114,9 @@ function auth(session: Session, decoder: RequestDecoder, command: Command): void
   session.answer(command.id, failure === "" ? OK : errorLine(failure));
 }
 
-/** @returns the error text, "" when the password is right; a wrong one revokes an earlier right one */
+/**
+ * @returns the error text, "" when the password is right; a wrong one revokes an earlier right one
+ */
 function authorize(session: Session, password: string): string {
   // Config texts are UTF-8; what came from the client is one character per byte.
   const wanted = Buffer.from(session.port.limits.session_auth);
@@ -137,7 +140,9 @@ function hello(session: Session, decoder: RequestDecoder, command: Command): voi
     bulk("role") + bulk("master"),
     `${bulk("modules")}*0\r\n`,
   ];
-  session.answer(command.id, Buffer.from(`*${fields.length * 2}\r\n${fields.join("")}`));
+  const asksForMap = decoder.argc > 1 && argText(decoder, 1) === "3";
+  const header = asksForMap ? `%${fields.length}` : `*${fields.length * 2}`;
+  session.answer(command.id, Buffer.from(`${header}\r\n${fields.join("")}`));
 }
 
 /** Applies `HELLO [version [AUTH user password] [SETNAME name]]`; "" or the error text. */

@@ -4,9 +4,9 @@
  *   session:  head -> ... -> req -> ... -> tail     linked by `next`, in the order the client sent
  *   backend:  head -> ... -> req -> ... -> tail     linked by `behind`, in the order of sending
  *
- * The backend takes it out of its queue when its reply is complete or lost; the owner, told so, puts
- * it back into the pool when the reply left. An owner that is gone leaves `owner` undefined: then the
- * backend drops the reply and pools the request itself.
+ * The backend takes it out of its queue when its reply is complete or lost; the owner, told so,
+ * puts it back into the pool when the reply left. An owner that is gone leaves `owner` undefined:
+ * then the backend drops the reply and pools the request itself.
  *
  * Objects are pooled because a proxy under load makes millions per second; one thread has one pool.
  */
@@ -16,24 +16,29 @@ import type { ProxySlot } from "./slot.ts";
 /** Whoever waits for replies. */
 export interface RequestOwner {
   /**
-   * The reply, or the last piece of it, is buf[from, to). The request is out of the backend's queue.
+   * The reply, or the last piece of it, is buf[from, to). The request is out of the backend's
+   * queue.
    * @returns whether the owner has more than it can pass on: the backend is to `hold`
    */
   onReply(request: Request, buf: Buffer, from: number, to: number): boolean;
   /** A piece of a reply that is not complete; more follows. Returns what `onReply` does. */
   onReplyPart(request: Request, buf: Buffer, from: number, to: number): boolean;
-  /** No reply will come, or no more of it. `cause` is CONNECTION_RESET or of `connectionFailure`. */
+  /**
+   * No reply will come, or no more of it. `cause` is CONNECTION_RESET or of `connectionFailure`.
+   */
   onFail(request: Request, cause: string): void;
   /** It will not be sent; `text` is the error reply. */
   onRefuse(request: Request, text: string): void;
-  /** Stop reading the backend until the owner has passed enough on, or for a bounded time. */
+  /** `onReply` or `onReplyPart` said so: the owner is to hold the backend, and release it later. */
   hold(backend: Holdable): void;
 }
 
-/** A backend, as seen by an owner that cannot keep up. */
+/** A backend, as seen by an owner that cannot keep up with its replies. */
 export interface Holdable {
-  hold(): void;
-  release(): void;
+  /** Stops reading the server, if it may: others need its replies too. */
+  holdFor(owner: RequestOwner): void;
+  /** Goes on reading, unless someone else holds it. */
+  releaseFor(owner: RequestOwner): void;
 }
 
 /** Nothing of the reply has come. */

@@ -8,13 +8,15 @@
  *   backend's receive buffer -> out -> socket                            the head's reply, as it comes
  *
  * A session stops decoding, and so reading, while it waits: for the dispatch of the request in hand
- * (slot blocked, backend full, key moving), for replies (session_max_pipeline of them are owed) or for
- * its client to read (OUTPUT_PAUSE_BYTES wait to be sent). Bytes that still arrive are set aside.
+ * (slot blocked, backend full, key moving), for replies (session_max_pipeline of them are owed) or
+ * for its client to read (OUTPUT_PAUSE_BYTES wait to be sent). Bytes that still arrive are set
+ * aside.
  *
  * A client that sends and does not read: first it is not read from; then, above OUTPUT_HOLD_BYTES,
- * the backends that answer it are not read for up to HOLD_MAX_MS in all, which is enough for a client
- * that is only behind; then its replies pile up to `session_output_max`, and it is closed. With many
- * such clients the budget of the thread closes whoever holds most.
+ * the backends that answer it are not read while nobody else waits for them, or for a short time
+ * (backend.ts), which is enough for a client that is only behind; then its replies pile up to
+ * `session_output_max`, and it is closed. With many such clients the budget of the thread closes
+ * whoever holds most.
  *
  * Where the original closed a session that sent more than session_max_pipeline requests ahead, ours
  * stops reading it. Source: Codis pkg/proxy/session.go.
@@ -57,8 +59,6 @@ export interface SessionLimits {
 export const OUTPUT_PAUSE_BYTES = 512 * 1024;
 /** Replies waiting to be sent above which backends are held. */
 export const OUTPUT_HOLD_BYTES = 4 * 1024 * 1024;
-/** How long one session may hold backends before it has caught up once. */
-export const HOLD_MAX_MS = 200;
 /** Early replies kept together; what does not fit is kept on its own. */
 const KEPT_BYTES = 16 * 1024;
 
@@ -137,10 +137,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
   #isClosed = false;
   #reason = "";
 
-  #held: Holdable[] = [];
-  #heldSinceMs = 0;
-  /** Of HOLD_MAX_MS, since it last caught up. */
-  #heldMs = 0;
+  readonly #held = new Set<Holdable>();
   #isReported = false;
 
   #readMs: number;
@@ -199,7 +196,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
 
   /** What it waited for may be there. */
   resume(): void {
-    if (this.#held.length > 0 && !this.#isBehind()) this.#releaseHeld();
+    if (this.#held.size > 0 && !this.#isBehind()) this.#releaseHeld();
     if (this.#isClosed || this.#waitsFor === NOTHING || this.#isCrowded()) return;
     if (this.#pending !== undefined) {
       if (!this.#pending.retry()) return;
@@ -457,7 +454,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     this.#isReported = bytes > OUTPUT_NOTICE_BYTES;
     this.port.budget.report(this, this.#isReported ? bytes : 0);
     if (bytes > this.port.sessionOutputMax) this.closeFor("session_output_max");
-    return this.#isBehind() && this.#heldMs < HOLD_MAX_MS;
+    return this.#isBehind();
   }
 
   #isBehind(): boolean {
@@ -465,25 +462,20 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
   }
 
   hold(backend: Holdable): void {
-    if (this.#held.includes(backend)) return;
     // The write at the end of this turn may be enough.
-    this.#turn.wakeLater(this);
-    if (this.#held.length === 0) this.#heldSinceMs = this.#turn.nowMs;
-    this.#held.push(backend);
-    backend.hold();
+    if (this.#held.size === 0) this.#turn.wakeLater(this);
+    this.#held.add(backend);
+    backend.holdFor(this);
   }
 
   #releaseHeld(): void {
-    if (this.#held.length === 0) return;
-    this.#heldMs += this.#turn.nowMs - this.#heldSinceMs;
-    for (const backend of this.#held) backend.release();
-    this.#held = [];
+    for (const backend of this.#held) backend.releaseFor(this);
+    this.#held.clear();
   }
 
   /** The socket took everything that waited. */
   drained(): void {
     this.#releaseHeld();
-    this.#heldMs = 0;
     if (this.#isReported) this.#notice();
     if (this.#waitsFor === OUTPUT) this.#turn.wake(this);
   }
@@ -500,9 +492,6 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     if (this.#sentBacklog === 0 || backlog < this.#sentBacklog) this.#sendMs = nowMs;
     this.#sentBacklog = backlog;
     if (this.#isReported) this.#notice();
-    if (this.#held.length > 0 && this.#heldMs + nowMs - this.#heldSinceMs >= HOLD_MAX_MS) {
-      this.#releaseHeld();
-    }
     const sendTimeoutMs = limits.session_send_timeout;
     if (sendTimeoutMs > 0 && backlog > 0 && nowMs - this.#sendMs > sendTimeoutMs) {
       this.destroy("limit reached: session_send_timeout");

@@ -1,6 +1,7 @@
 /** What the proxy answers itself. */
 
 import { expect, test } from "bun:test";
+import type { TypedReply } from "../../src/resp/reply.ts";
 import { ReplyDecoder } from "../../src/resp/reply-decoder.ts";
 import { A, B, bulk, SLOT_A, World } from "./machines.ts";
 
@@ -45,7 +46,7 @@ test("INFO without address goes to some backend, section and all", async () => {
   expect(world.server(B).requests()).toEqual([["INFO"], ["INFO", "server"]]);
 });
 
-test("HELLO answers in RESP2 whatever is asked for, and takes password and name", async () => {
+test("HELLO says protocol 2 whatever is asked for, and takes password and name", async () => {
   const world = new World({ session_auth: "pw" });
   const client = world.client();
   client.send("HELLO 3", "HELLO 3 AUTH default no", "HELLO 4", "HELLO x");
@@ -54,14 +55,21 @@ test("HELLO answers in RESP2 whatever is asked for, and takes password and name"
   expect(refusals[1]).toBe("-ERR invalid password");
   expect(refusals[2]).toBe("-NOPROTO unsupported protocol version");
   expect(refusals[3]).toBe("-ERR Protocol version is not an integer or out of range");
-  client.send("HELLO 3 AUTH default pw SETNAME me", "CLIENT GETNAME", "HELLO 2 WHAT");
+  client.send("HELLO 2 AUTH default pw SETNAME me", "CLIENT GETNAME", "HELLO 2 WHAT");
   const decoder = new ReplyDecoder();
   decoder.feed(Buffer.from(client.output()));
-  const fields = (decoder.next() as unknown[]).map(String);
-  expect(fields.slice(0, 2)).toEqual(["server", "redis"]);
-  expect(fields.slice(4, 6)).toEqual(["proto", "2"]);
+  const map = decoder.next() as Extract<TypedReply, { type: "map" }>;
+  expect(map.pairs.map((pair) => pair.map(String)).slice(0, 3)).toEqual([
+    ["server", "redis"],
+    ["version", "7.2.0"],
+    ["proto", "2"],
+  ]);
   expect(String(decoder.next())).toBe("me");
   expect(decoder.next()).toMatchObject({ text: "ERR Syntax error in HELLO option 'WHAT'" });
+  expect(decoder.next()).toBeArrayOfSize(14);
+  // Bun's client takes nothing but a map, to the version it asked for.
+  client.send("HELLO 3");
+  expect(client.output()).toStartWith(`%7\r\n${bulk("server")}${bulk("redis")}`);
 });
 
 test("CLIENT answers what libraries send when they connect, and nothing about others", async () => {

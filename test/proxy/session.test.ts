@@ -1,7 +1,8 @@
 /** Sessions over recorders: order, streaming, limits, ends. */
 
 import { expect, test } from "bun:test";
-import { HOLD_MAX_MS, OUTPUT_HOLD_BYTES, OUTPUT_PAUSE_BYTES } from "../../src/proxy/session.ts";
+import { HOLD_BURST_MS } from "../../src/proxy/backend.ts";
+import { OUTPUT_HOLD_BYTES, OUTPUT_PAUSE_BYTES } from "../../src/proxy/session.ts";
 import { A, B, bulk, World } from "./machines.ts";
 
 test("Session answers in request order when the second backend is faster", async () => {
@@ -215,27 +216,52 @@ test("Output that the turn's write takes does not stop a session", async () => {
   expect(world.server(B).requests().length).toBe(1);
 });
 
-test("A client that is behind holds the backend that answers it, for a bounded time", async () => {
+const FULL = bulk("x".repeat(OUTPUT_HOLD_BYTES));
+
+test("A client that is behind holds the backend while nobody else waits for it", async () => {
   const world = new World();
   await world.halves();
   const client = world.client();
   client.send("GET a", "GET a", "GET a");
-  const big = bulk("x".repeat(OUTPUT_HOLD_BYTES));
   const server = world.server(B);
-  server.reply(big);
+  server.reply(FULL);
+  expect(server.wire.isPaused).toBe(true);
+  for (let i = 0; i < 20; i++) world.elapse(100, [client]);
   expect(server.wire.isPaused).toBe(true);
   client.readAll();
   expect(server.wire.isPaused).toBe(false);
-  server.reply(big);
+});
+
+test("While others wait a backend is held for a short time, and then a small share of it", async () => {
+  const world = new World({ backend_ping_period: 0 });
+  await world.halves();
+  const client = world.client();
+  const other = world.client();
+  const server = world.server(B);
+  client.send(...Array.from({ length: 9 }, () => "GET a"));
+  other.send("GET a");
+  server.reply(FULL);
   expect(server.wire.isPaused).toBe(true);
-  world.elapse(HOLD_MAX_MS, [client]);
+  world.elapse(HOLD_BURST_MS, [client]);
   expect(server.wire.isPaused).toBe(false);
-  server.reply(big);
+  server.reply(FULL.repeat(2));
   expect(server.wire.isPaused).toBe(false);
-  client.readAll();
+  world.elapse(1000, [client]);
+  server.reply(FULL);
+  expect(server.wire.isPaused).toBe(true);
+  world.elapse(50, [client]);
+  expect(server.wire.isPaused).toBe(false);
+});
+
+test("A backend is not held any longer when the write of the turn was enough", async () => {
+  const world = new World();
+  await world.halves();
+  const client = world.client();
   client.send("GET a");
-  server.reply(big);
-  expect(server.wire.isPaused).toBe(true);
+  world.server(B).reply(FULL);
+  client.wire.out.clear();
+  world.endTurn();
+  expect(world.server(B).wire.isPaused).toBe(false);
 });
 
 test("A session that ends lets go of the backends it holds", async () => {

@@ -1,0 +1,211 @@
+/** The data plane over real sockets: in this thread and in Workers, before stock redis-servers. */
+
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import Redis from "ioredis";
+import { createClient } from "redis";
+import { systemClock } from "../../src/base/clock.ts";
+import type { CodisError } from "../../src/base/errors.ts";
+import { type BoundPort, bindPort } from "../../src/net/listener.ts";
+import { openPlane, type Plane, type PlaneConfig } from "../../src/proxy/plane.ts";
+import { encodeRequest } from "../../src/resp/encoder.ts";
+import { RawConnection } from "../support/raw-connection.ts";
+import { TcpRedis } from "../support/tcp-redis.ts";
+import { slotOf, TEST_CONFIG } from "./machines.ts";
+
+let servers: TcpRedis[] = [];
+
+beforeAll(async () => {
+  servers = [await TcpRedis.start(), await TcpRedis.start()];
+});
+
+afterAll(async () => {
+  for (const server of servers) await server.stop();
+});
+
+interface Opened {
+  readonly plane: Plane;
+  readonly port: BoundPort;
+  /** Reasons for which sessions were closed. */
+  readonly reasons: string[];
+  readonly death: Promise<CodisError>;
+}
+
+/** A plane over both servers, online. */
+async function open(threads: number, config: Partial<PlaneConfig> = {}): Promise<Opened> {
+  const port = bindPort("127.0.0.1", 0);
+  const reasons: string[] = [];
+  const death = Promise.withResolvers<CodisError>();
+  const plane = await openPlane({
+    config: { ...TEST_CONFIG, ...config },
+    port,
+    threads,
+    clock: systemClock,
+    onDeath: death.resolve,
+    onSessionClosed: (_, reason) => reasons.push(reason),
+  });
+  await plane.fill(
+    Array.from({ length: 1024 }, (_, id) => slotOf({ id, backend_addr: servers[id % 2]!.address })),
+  );
+  await plane.start();
+  return { plane, port, reasons, death: death.promise };
+}
+
+async function close({ plane, port }: Opened): Promise<void> {
+  await plane.close();
+  port.close();
+}
+
+for (const threads of [1, 3]) {
+  test(`Clients of ${threads} threads read what they wrote, in order, and are counted`, async () => {
+    const opened = await open(threads);
+    const clients = await Promise.all(
+      Array.from({ length: 12 }, () => RawConnection.open(opened.port.port)),
+    );
+    await Promise.all(
+      clients.map(async (client, c) => {
+        for (let i = 0; i < 50; i++) client.send(["SET", `${c}:${i}`, `value ${i}`]);
+        for (let i = 0; i < 50; i++) client.send(["GET", `${c}:${i}`]);
+        for (let i = 0; i < 50; i++) expect((await client.reply()).toString()).toBe("+OK\r\n");
+        for (let i = 0; i < 50; i++) {
+          const value = `value ${i}`;
+          expect((await client.reply()).toString()).toBe(`$${value.length}\r\n${value}\r\n`);
+        }
+      }),
+    );
+    const stats = await opened.plane.stats();
+    expect(stats).toMatchObject({ total: 1200, fails: 0, redisErrors: 0, sessionsAlive: 12 });
+    expect(stats.commands.map(({ opstr, calls }) => [opstr, calls])).toEqual([
+      ["GET", 600],
+      ["SET", 600],
+    ]);
+    await opened.plane.resetStats();
+    expect(await opened.plane.stats()).toMatchObject({ total: 0, commands: [], sessionsTotal: 12 });
+    for (const client of clients) client.close();
+    await close(opened);
+  });
+
+  test(`A fill of ${threads} threads is refused or applied by all of them`, async () => {
+    const opened = await open(threads);
+    const definition = slotOf({ id: 3, backend_addr: servers[0]!.address, locked: true });
+    await opened.plane.fill([definition]);
+    expect((await opened.plane.slots())[3]).toEqual(definition);
+    const wrong = await opened.plane.fill([slotOf({ id: 5000 })]).catch((error) => error);
+    expect(wrong).toMatchObject({ code: "usage", message: "use of invalid slot id" });
+    await close(opened);
+    if (threads === 1) {
+      const closed = await opened.plane.fill([definition]).catch((error) => error);
+      expect(closed).toMatchObject({ code: "closed", message: "use of closed proxy" });
+    }
+  });
+
+  test(`proxy_max_clients holds over ${threads} threads`, async () => {
+    const opened = await open(threads, { proxy_max_clients: 4 });
+    const clients: RawConnection[] = [];
+    for (let i = 0; i < 4; i++) {
+      const client = await RawConnection.open(opened.port.port);
+      expect((await client.ask(["PING"])).toString()).toBe("+PONG\r\n");
+      clients.push(client);
+    }
+    const refused = await RawConnection.open(opened.port.port);
+    expect((await refused.reply()).toString()).toBe("-ERR max number of clients reached\r\n");
+    await refused.closed();
+    for (const client of clients) client.close();
+    await close(opened);
+  });
+}
+
+test("A worker that dies is noticed", async () => {
+  const opened = await open(2);
+  const broken = { ...slotOf({ id: 1 }), replica_groups: null as unknown as string[][] };
+  const error = await opened.plane.fill([broken]).catch((reason) => reason);
+  expect(error.message).toStartWith("A worker of the proxy died");
+  expect(await opened.death).toMatchObject({ code: "closed" });
+  opened.port.close();
+});
+
+test("ioredis and node-redis connect as they come, pipeline, and read all types", async () => {
+  const opened = await open(1);
+  const { port } = opened.port;
+  const ioredis = new Redis(port, "127.0.0.1");
+  await ioredis.mset("a", "1", "b", "2", "c", "3");
+  expect(await ioredis.mget("a", "b", "nope", "c")).toEqual(["1", "2", null, "3"]);
+  const pipeline = ioredis.pipeline();
+  for (let i = 0; i < 500; i++) pipeline.incr(`n${i % 7}`);
+  expect((await pipeline.exec())!.every(([error]) => error === null)).toBe(true);
+  await ioredis.quit();
+
+  // Asks for RESP3, and goes on although it is answered in RESP2.
+  const asIs = createClient({ socket: { port, host: "127.0.0.1" } });
+  await asIs.connect();
+  await asIs.hSet("h", { f: "v", g: "w" });
+  expect(await asIs.get("a")).toBe("1");
+  expect(await asIs.del(["a", "b", "c"])).toBe(3);
+  await asIs.close();
+  const resp2 = createClient({ RESP: 2, socket: { port, host: "127.0.0.1" } });
+  await resp2.connect();
+  expect(await resp2.hGetAll("h")).toMatchObject({ f: "v", g: "w" });
+  await resp2.close();
+  await close(opened);
+});
+
+test("Values up to 8 MiB pass both ways, also early and cut in chunks", async () => {
+  const opened = await open(1);
+  const client = await RawConnection.open(opened.port.port);
+  const sizes = [1, 4096, 70_000, 1024 * 1024, 8 * 1024 * 1024];
+  const writer = new Redis(opened.port.port, "127.0.0.1");
+  for (const size of sizes) await writer.set(`size${size}`, Buffer.alloc(size, size % 251));
+  for (let round = 0; round < 3; round++) {
+    for (const size of sizes) client.send(["GET", `size${size}`]);
+    for (const size of sizes) {
+      const head = Buffer.from(`$${size}\r\n`);
+      const expected = Buffer.concat([head, Buffer.alloc(size, size % 251), Buffer.from("\r\n")]);
+      expect((await client.reply()).equals(expected)).toBe(true);
+    }
+  }
+  client.close();
+  await writer.quit();
+  await close(opened);
+});
+
+test("Clients that send and never read are bounded in memory, and others are served", async () => {
+  const maxBytes = 32 * 1024 * 1024;
+  const opened = await open(1, {
+    proxy_max_offheap_size: maxBytes,
+    session_output_max: 8 * 1024 * 1024,
+  });
+  const good = await RawConnection.open(opened.port.port);
+  await good.ask(["SET", "big", Buffer.alloc(256 * 1024, 1)]);
+  const request = encodeRequest(["GET", "big"]);
+  const closed = Promise.withResolvers<void>();
+  let closedCount = 0;
+  const silent = await Promise.all(
+    Array.from({ length: 20 }, () =>
+      Bun.connect({
+        hostname: "127.0.0.1",
+        port: opened.port.port,
+        socket: {
+          open: (socket) => {
+            socket.pause();
+            socket.write(Buffer.concat(Array.from({ length: 100 }, () => request)));
+          },
+          data: () => {},
+          error: () => {},
+          close: () => {
+            if (++closedCount === 1) closed.resolve();
+          },
+        },
+      }),
+    ),
+  );
+  // 20 times 25 MiB are asked for: some are closed, and whoever reads is not disturbed.
+  while (opened.reasons.length === 0) {
+    expect((await good.ask(["PING"])).toString()).toBe("+PONG\r\n");
+    const reply = await good.ask(["GET", "big"]);
+    expect(reply.length).toBe(256 * 1024 + 11);
+  }
+  expect(opened.reasons[0]).toMatch(/^limit reached: (session_output_max|proxy_max_offheap_size)$/);
+  for (const socket of silent) socket.terminate();
+  expect((await good.ask(["PING"])).toString()).toBe("+PONG\r\n");
+  good.close();
+  await close(opened);
+});
