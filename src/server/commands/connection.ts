@@ -67,15 +67,18 @@ export function readClientName(call: Call, i: number, error = CLIENT_NAME_RULE):
 }
 
 /**
- * RESP3 is not spoken yet: HELLO 3 is answered in RESP2, saying so, which node-redis and ioredis
- * accept (dependencies.md, "HELLO decides who can connect").
+ * RESP3 is not spoken yet: HELLO says protocol 2 whatever is asked for, as a refusal would make
+ * node-redis give up. To HELLO 3 it says so in a map of RESP3: Bun's client takes nothing else,
+ * node-redis and ioredis take both.
  */
 function hello(call: Call): void {
+  let asksForMap = false;
   let next = 1;
   if (call.argc > 1) {
     const rule = new ReplyError("ERR Protocol version is not an integer or out of range");
     const version = argInteger(call, 1, rule);
     if (version < 2 || version > 3) throw new ReplyError("NOPROTO unsupported protocol version");
+    asksForMap = version === 3;
     next = 2;
   }
   let user: string | undefined;
@@ -97,12 +100,15 @@ function hello(call: Call): void {
   if (user !== undefined && password !== undefined) authenticate(call, user, password);
   if (!call.client.isAuthenticated) throw new ReplyError(HELLO_NEEDS_AUTH);
   if (name !== undefined) call.client.name = name;
-  replyHello(call);
+  replyHello(call, asksForMap);
 }
 
-function replyHello(call: Call): void {
+const MAP_OF_SEVEN = Buffer.from("%7\r\n");
+
+function replyHello(call: Call, asksForMap: boolean): void {
   const { out } = call;
-  out.array(14);
+  if (asksForMap) out.raw(MAP_OF_SEVEN);
+  else out.array(14);
   out.bulkText("server");
   out.bulkText("redis");
   out.bulkText("version");
