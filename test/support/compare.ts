@@ -62,8 +62,9 @@ export class OwnServer {
   constructor() {
     this.state = new ServerState(defaultConfig(SERVER_CONFIG), this.clock, SILENT_LOG);
     // Only what execute asks for.
-    const journal: Pick<Journal, "refusal" | "append"> = {
+    const journal: Pick<Journal, "refusal" | "append" | "infoLines"> = {
       refusal: undefined,
+      infoLines: () => [],
       append: (_, buf, from, to) => void this.journal.push(wordsOf(buf.subarray(from, to))),
     };
     this.state.journal = journal as Journal;
