@@ -12,7 +12,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defaultConfig } from "../../src/base/config.ts";
-
 import { REQUEST_READY, RequestDecoder } from "../../src/resp/decoder.ts";
 import { encodeRequest, ReplyWriter } from "../../src/resp/encoder.ts";
 import { Client, type ClientPort } from "../../src/server/client.ts";
@@ -232,6 +231,16 @@ function sorted(texts: readonly string[]): string[] {
 export interface Step {
   readonly words: readonly Word[];
   readonly order: Order;
+}
+
+/** A command whose replies must be the same bytes. */
+export function exact(...words: Word[]): Step {
+  return { words, order: "exact" };
+}
+
+/** A command whose reply's elements come in any order. */
+export function unordered(...words: Word[]): Step {
+  return { words, order: "set" };
 }
 
 /**

@@ -1,22 +1,19 @@
 /** DUMP and RESTORE against Debian's redis-server, both ways, and against recorded payloads. */
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
-import { compareSteps, OwnServer, StockRedis, type Word } from "../../support/compare.ts";
+import { besideRedis } from "../../support/beside-redis.ts";
+import { exact, OwnServer, type Word } from "../../support/compare.ts";
 import { createPrng } from "../../support/prng.ts";
 import { sealed } from "../rdb/collect.ts";
 
-let stock: StockRedis;
-beforeAll(async () => {
-  stock = await StockRedis.start();
-});
-afterAll(() => stock.stop());
+const { askStock, compareSteps } = besideRedis();
 
 const HELLO = sealed([0, 5, ...Buffer.from("hello")]);
 const LIST = sealed([1, 2, 1, 0x61, 1, 0x62]);
 
-async function askStock(...words: Word[]): Promise<Buffer> {
-  return (await stock.askAll([words]))[0]!;
+async function askRedis(...words: Word[]): Promise<Buffer> {
+  return (await askStock(words))[0]!;
 }
 
 /** The payload in a bulk reply. */
@@ -82,14 +79,14 @@ function values(): [string, Word[]][] {
 for (const [i, [type, command]] of values().entries()) {
   test(`Value ${i} (${command.slice(0, 3).join(" ").slice(0, 40)}) goes to redis and comes back`, async () => {
     const own = new OwnServer();
-    await askStock("DEL", "k");
+    await askRedis("DEL", "k");
     own.ask(command);
     const ours = payloadOf(own.ask(["DUMP", "k"]));
-    expect((await askStock("RESTORE", "k", "0", ours)).toString()).toBe("+OK\r\n");
+    expect((await askRedis("RESTORE", "k", "0", ours)).toString()).toBe("+OK\r\n");
     const asked = question(type);
-    const expected = elements(await askStock(...asked), type);
+    const expected = elements(await askRedis(...asked), type);
     expect(elements(own.ask(asked), type)).toEqual(expected);
-    const theirs = payloadOf(await askStock("DUMP", "k"));
+    const theirs = payloadOf(await askRedis("DUMP", "k"));
     expect(own.ask(["RESTORE", "k", "0", theirs, "REPLACE"]).toString()).toBe("+OK\r\n");
     expect(elements(own.ask(asked), type)).toEqual(expected);
   });
@@ -169,11 +166,7 @@ describe("RESTORE answers as redis-server", () => {
   for (const [i, words] of commands.entries()) {
     test(`${i}: ${words.map((word) => (word instanceof Buffer ? "payload" : word)).join(" ")}`, async () => {
       // All before it build its state.
-      const steps = commands
-        .slice(0, i + 1)
-        .map((step) => ({ words: step, order: "exact" as const }));
-      await stock.askAll([["FLUSHALL"]]);
-      await compareSteps(new OwnServer(), stock, steps);
+      await compareSteps(commands.slice(0, i + 1).map((words) => exact(...words)));
     });
   }
 });

@@ -1,29 +1,9 @@
-import { afterAll, beforeAll, describe, test } from "bun:test";
-import {
-  compareSteps,
-  OwnServer,
-  parseScript,
-  type Step,
-  StockRedis,
-} from "../../support/compare.ts";
+import { describe, test } from "bun:test";
+import { besideRedis } from "../../support/beside-redis.ts";
+import { exact, type Step } from "../../support/compare.ts";
 import { createPrng } from "../../support/prng.ts";
 
-let stock: StockRedis;
-let own: OwnServer;
-
-beforeAll(async () => {
-  stock = await StockRedis.start();
-});
-afterAll(async () => {
-  await stock.stop();
-});
-
-/** Runs a script on two empty servers. */
-async function compare(script: string): Promise<void> {
-  own = new OwnServer();
-  await stock.askAll([["FLUSHALL"]]);
-  await compareSteps(own, stock, parseScript(script));
-}
+const { compare, compareSteps } = besideRedis();
 
 const SICILY =
   "GEOADD g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania 13.583333 37.316667 Agrigento";
@@ -152,9 +132,6 @@ describe("Geo commands answer as redis-server does", () => {
 
 test("Random searches answer as redis-server does", async () => {
   const random = createPrng();
-  own = new OwnServer();
-  await stock.askAll([["FLUSHALL"]]);
-  const exact = (...words: (string | number)[]): Step => ({ words, order: "exact" });
   const longitude = (): number => random.int(360_000_000) / 1e6 - 180;
   const latitude = (): number => random.int(170_000_000) / 1e6 - 85;
   const steps: Step[] = [];
@@ -183,5 +160,5 @@ test("Random searches answer as redis-server does", async () => {
     steps.push(exact("GEOPOS", "g", `m${random.int(2000)}`));
     steps.push(exact("GEOHASH", "g", `m${random.int(2000)}`));
   }
-  await compareSteps(own, stock, steps, `(seed ${random.seed})`);
+  await compareSteps(steps, `(seed ${random.seed})`);
 });

@@ -1,29 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import {
-  compareSteps,
-  OwnServer,
-  parseScript,
-  type Step,
-  StockRedis,
-} from "../../support/compare.ts";
+import { describe, expect, test } from "bun:test";
+import { besideRedis } from "../../support/beside-redis.ts";
+import { exact, OwnServer, type Step } from "../../support/compare.ts";
 import { createPrng } from "../../support/prng.ts";
 
-let stock: StockRedis;
-let own: OwnServer;
-
-beforeAll(async () => {
-  stock = await StockRedis.start();
-});
-afterAll(async () => {
-  await stock.stop();
-});
-
-/** Runs a script on two empty servers. */
-async function compare(script: string): Promise<void> {
-  own = new OwnServer();
-  await stock.askAll([["FLUSHALL"]]);
-  await compareSteps(own, stock, parseScript(script));
-}
+const { compare, compareSteps } = besideRedis();
 
 describe("Hash commands answer as redis-server does", () => {
   test("set, get, remove", () =>
@@ -182,8 +162,6 @@ describe("Hash commands answer as redis-server does", () => {
 
 test("Random hash commands leave both servers equal", async () => {
   const random = createPrng();
-  own = new OwnServer();
-  await stock.askAll([["FLUSHALL"]]);
   const key = (): string => random.pick(["h1", "h2", "h3", "s"]);
   const field = (): string => `f${random.int(40)}`;
   const value = (): string =>
@@ -208,15 +186,11 @@ test("Random hash commands leave both servers equal", async () => {
   ];
   const steps: Step[] = [exact("SET", "s", "v")];
   for (let i = 0; i < 6000; i++) steps.push(random.pick(makers)());
-  await compareSteps(own, stock, steps, `(seed ${random.seed})`);
+  await compareSteps(steps, `(seed ${random.seed})`);
 });
 
-function exact(...words: (string | number)[]): Step {
-  return { words, order: "exact" };
-}
-
 test("Random fields are different ones when asked for, and all have a chance", () => {
-  own = new OwnServer();
+  const own = new OwnServer();
   for (let i = 0; i < 50; i++) own.ask(["HSET", "h", `f${i}`, `v${i}`]);
   for (const count of [3, 10, 40, 50]) {
     const seen = new Set<string>();
@@ -234,7 +208,7 @@ test("Random fields are different ones when asked for, and all have a chance", (
 });
 
 test("A scan of a large hash sees every field that stays", () => {
-  own = new OwnServer();
+  const own = new OwnServer();
   for (let i = 0; i < 5000; i++) own.ask(["HSET", "h", `f${i}`, i]);
   const seen = new Set<string>();
   let cursor = "0";
@@ -257,7 +231,7 @@ test("A scan of a large hash sees every field that stays", () => {
 });
 
 test("What hashes propagate can be run again", () => {
-  own = new OwnServer();
+  const own = new OwnServer();
   own.ask(["HINCRBYFLOAT", "h", "f", "10.5"]);
   own.ask(["HINCRBYFLOAT", "h", "f", "0.1"]);
   own.ask(["HDEL", "h", "none"]);

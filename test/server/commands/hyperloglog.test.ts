@@ -1,20 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { compareSteps, OwnServer, parseScript, StockRedis } from "../../support/compare.ts";
+import { describe, expect, test } from "bun:test";
+import { besideRedis } from "../../support/beside-redis.ts";
+import { exact, OwnServer } from "../../support/compare.ts";
 import { createPrng } from "../../support/prng.ts";
 
-let stock: StockRedis;
-
-beforeAll(async () => {
-  stock = await StockRedis.start();
-});
-afterAll(async () => {
-  await stock.stop();
-});
+const { askStock, compare, compareSteps } = besideRedis();
 
 describe("HyperLogLog commands answer as redis-server does", () => {
   test("small ones and what is wrong", async () => {
-    await stock.askAll([["FLUSHALL"]]);
-    const script = `
+    await compare(`
       PFADD a
       PFADD a
       PFADD a x y z
@@ -49,42 +42,34 @@ describe("HyperLogLog commands answer as redis-server does", () => {
       EXPIRE a 100
       PFADD a more and more
       TTL a
-    `;
-    await compareSteps(new OwnServer(), stock, parseScript(script));
+    `);
   });
 
   test("thousands of elements, from sparse to dense", async () => {
     const prng = createPrng();
-    await stock.askAll([["FLUSHALL"]]);
-    const own = new OwnServer();
     const steps = Array.from({ length: 600 }, (_, round) => {
       const key = `h${round % 3}`;
       const elements = Array.from({ length: 1 + prng.int(40) }, () => prng.bytes(prng.int(24)));
       const words = prng.oneIn(3) ? ["PFCOUNT", key] : ["PFADD", key, ...elements];
-      return { words, order: "exact" as const };
+      return exact(...words);
     });
-    steps.push({ words: ["PFMERGE", "all", "h0", "h1", "h2"], order: "exact" });
-    steps.push({ words: ["PFCOUNT", "all"], order: "exact" });
-    await compareSteps(own, stock, steps, `(SEED=${prng.seed})`);
+    steps.push(exact("PFMERGE", "all", "h0", "h1", "h2"));
+    steps.push(exact("PFCOUNT", "all"));
+    await compareSteps(steps, `(SEED=${prng.seed})`);
   });
 
   test("each reads what the other wrote", async () => {
-    await stock.askAll([["FLUSHALL"]]);
     const own = new OwnServer();
     for (const count of [5, 300, 20_000]) {
       const elements = Array.from({ length: count }, (_, i) => `element:${i}`);
       own.ask(["PFADD", `ours${count}`, ...elements]);
-      await stock.askAll([["PFADD", `theirs${count}`, ...elements]]);
+      await askStock(["PFADD", `theirs${count}`, ...elements]);
       const ours = (own.show("GET", `ours${count}`) as string).slice(1);
-      const [reply] = await stock.askAll([["GET", `theirs${count}`]]);
+      const [reply] = await askStock(["GET", `theirs${count}`]);
       const theirs = reply!.subarray(reply!.indexOf("\n") + 1, -2);
       own.ask(["SET", "theirs", theirs]);
-      const [estimate] = await stock
-        .askAll([
-          ["SET", "ours", Buffer.from(ours, "latin1")],
-          ["PFCOUNT", "ours"],
-        ])
-        .then((replies) => replies.slice(1));
+      await askStock(["SET", "ours", Buffer.from(ours, "latin1")]);
+      const [estimate] = await askStock(["PFCOUNT", "ours"]);
       expect(own.ask(["PFCOUNT", "theirs"])).toEqual(estimate!);
     }
   });

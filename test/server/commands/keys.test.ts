@@ -1,19 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { compareSteps, OwnServer, parseScript, StockRedis } from "../../support/compare.ts";
+import { describe, expect, test } from "bun:test";
+import { besideRedis } from "../../support/beside-redis.ts";
+import { OwnServer } from "../../support/compare.ts";
 
-let stock: StockRedis;
-
-beforeAll(async () => {
-  stock = await StockRedis.start();
-});
-afterAll(async () => {
-  await stock.stop();
-});
-
-async function compare(script: string): Promise<void> {
-  await stock.askAll([["FLUSHALL"], ["SELECT", "0"]]);
-  await compareSteps(new OwnServer(), stock, parseScript(script));
-}
+const { compare } = besideRedis();
 
 describe("Key commands answer as redis-server does", () => {
   test("DEL, UNLINK, EXISTS, TOUCH, TYPE", () =>

@@ -1,29 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import {
-  compareSteps,
-  OwnServer,
-  parseScript,
-  type Step,
-  StockRedis,
-} from "../../support/compare.ts";
+import { describe, expect, test } from "bun:test";
+import { besideRedis } from "../../support/beside-redis.ts";
+import { exact, OwnServer, type Step } from "../../support/compare.ts";
 import { createPrng } from "../../support/prng.ts";
 
-let stock: StockRedis;
-let own: OwnServer;
-
-beforeAll(async () => {
-  stock = await StockRedis.start();
-});
-afterAll(async () => {
-  await stock.stop();
-});
-
-/** Runs a script on two empty servers. */
-async function compare(script: string): Promise<void> {
-  own = new OwnServer();
-  await stock.askAll([["FLUSHALL"]]);
-  await compareSteps(own, stock, parseScript(script));
-}
+const { compare, compareSteps } = besideRedis();
 
 describe("List commands answer as redis-server does", () => {
   test("push, pop, length", () =>
@@ -239,8 +219,6 @@ describe("List commands answer as redis-server does", () => {
 
 test("Random list commands leave both servers equal", async () => {
   const random = createPrng();
-  own = new OwnServer();
-  await stock.askAll([["FLUSHALL"]]);
   const key = (): string => random.pick(["l1", "l2", "l3", "s"]);
   const element = (): string =>
     random.oneIn(30) ? "x".repeat(random.int(12_000)) : String(random.int(8));
@@ -263,17 +241,16 @@ test("Random list commands leave both servers equal", async () => {
     () => ["LLEN", key()],
     () => (random.oneIn(8) ? ["LTRIM", key(), index(), index()] : ["LLEN", key()]),
   ];
-  const steps: Step[] = [{ words: ["SET", "s", "v"], order: "exact" }];
+  const steps: Step[] = [exact("SET", "s", "v")];
   for (let i = 0; i < 6000; i++) steps.push({ words: random.pick(makers)(), order: "exact" });
   for (const name of ["l1", "l2", "l3"]) {
-    steps.push({ words: ["LRANGE", name, 0, -1], order: "exact" });
+    steps.push(exact("LRANGE", name, 0, -1));
   }
-  await compareSteps(own, stock, steps, `(seed ${random.seed})`);
-  await stock.askAll([["FLUSHALL"]]);
+  await compareSteps(steps, `(seed ${random.seed})`);
 });
 
 test("What lists propagate can be run again", () => {
-  own = new OwnServer();
+  const own = new OwnServer();
   for (const words of [
     "RPUSH l a b c",
     "LMPOP 2 none l RIGHT COUNT 2",

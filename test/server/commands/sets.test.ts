@@ -1,29 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import {
-  compareSteps,
-  OwnServer,
-  parseScript,
-  type Step,
-  StockRedis,
-} from "../../support/compare.ts";
+import { describe, expect, test } from "bun:test";
+import { besideRedis } from "../../support/beside-redis.ts";
+import { exact, OwnServer, type Step, unordered } from "../../support/compare.ts";
 import { createPrng } from "../../support/prng.ts";
 
-let stock: StockRedis;
-let own: OwnServer;
-
-beforeAll(async () => {
-  stock = await StockRedis.start();
-});
-afterAll(async () => {
-  await stock.stop();
-});
-
-/** Runs a script on two empty servers. */
-async function compare(script: string): Promise<void> {
-  own = new OwnServer();
-  await stock.askAll([["FLUSHALL"]]);
-  await compareSteps(own, stock, parseScript(script));
-}
+const { compare, compareSteps } = besideRedis();
 
 describe("Set commands answer as redis-server does", () => {
   test("add, remove, ask", () =>
@@ -196,18 +176,8 @@ describe("Set commands answer as redis-server does", () => {
     `));
 });
 
-function exact(...words: (string | number)[]): Step {
-  return { words, order: "exact" };
-}
-
-function unordered(...words: (string | number)[]): Step {
-  return { words, order: "set" };
-}
-
 test("Random set commands leave both servers equal", async () => {
   const random = createPrng();
-  own = new OwnServer();
-  await stock.askAll([["FLUSHALL"]]);
   const key = (): string => random.pick(["s1", "s2", "s3", "s4", "s5", "x"]);
   const member = (): string => (random.oneIn(20) ? `m${random.int(40)}` : String(random.int(60)));
   const makers: readonly (() => Step)[] = [
@@ -232,11 +202,11 @@ test("Random set commands leave both servers equal", async () => {
   const steps: Step[] = [exact("SET", "x", "v")];
   for (let i = 0; i < 6000; i++) steps.push(random.pick(makers)());
   for (const name of ["s1", "s2", "s3", "s4", "s5"]) steps.push(unordered("SMEMBERS", name));
-  await compareSteps(own, stock, steps, `(seed ${random.seed})`);
+  await compareSteps(steps, `(seed ${random.seed})`);
 });
 
 test("Random members are different ones when asked for, and all have a chance", () => {
-  own = new OwnServer();
+  const own = new OwnServer();
   for (let i = 0; i < 50; i++) own.ask(["SADD", "s", `m${i}`]);
   for (const count of [3, 10, 40, 50]) {
     const seen = new Set<string>();
@@ -250,7 +220,7 @@ test("Random members are different ones when asked for, and all have a chance", 
 });
 
 test("SPOP propagates what it took, in commands of bounded size", () => {
-  own = new OwnServer();
+  const own = new OwnServer();
   const members = Array.from({ length: 3000 }, (_, i) => `m${i}`);
   own.ask(["SADD", "s", ...members]);
   own.journal.length = 0;
@@ -270,7 +240,7 @@ test("SPOP propagates what it took, in commands of bounded size", () => {
 });
 
 test("A scan of a large set sees every member that stays", () => {
-  own = new OwnServer();
+  const own = new OwnServer();
   for (let i = 0; i < 5000; i++) own.ask(["SADD", "s", `m${i}`]);
   const seen = new Set<string>();
   let cursor = "0";
@@ -284,7 +254,7 @@ test("A scan of a large set sees every member that stays", () => {
 });
 
 test("Results and temporary sets leave nothing behind in the arena", () => {
-  own = new OwnServer();
+  const own = new OwnServer();
   const { arena } = own.state.databases;
   const before = arena.usedBytes;
   own.ask(["SADD", "a", ...Array.from({ length: 2000 }, (_, i) => `m${i}`)]);

@@ -1,29 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import {
-  compareSteps,
-  OwnServer,
-  parseScript,
-  type Step,
-  StockRedis,
-} from "../../support/compare.ts";
+import { describe, expect, test } from "bun:test";
+import { besideRedis } from "../../support/beside-redis.ts";
+import { exact, OwnServer, type Step } from "../../support/compare.ts";
 import { createPrng } from "../../support/prng.ts";
 
-let stock: StockRedis;
-let own: OwnServer;
-
-beforeAll(async () => {
-  stock = await StockRedis.start();
-});
-afterAll(async () => {
-  await stock.stop();
-});
-
-/** Runs a script on two empty servers. */
-async function compare(script: string): Promise<void> {
-  own = new OwnServer();
-  await stock.askAll([["FLUSHALL"]]);
-  await compareSteps(own, stock, parseScript(script));
-}
+const { compare, compareSteps } = besideRedis();
 
 describe("SORT answers as redis-server does", () => {
   test("lists, sets and sorted sets by number and by bytes", () =>
@@ -143,14 +123,8 @@ describe("SORT answers as redis-server does", () => {
     `));
 });
 
-function exact(...words: (string | number)[]): Step {
-  return { words, order: "exact" };
-}
-
 test("Random sorts leave both servers equal", async () => {
   const random = createPrng();
-  own = new OwnServer();
-  await stock.askAll([["FLUSHALL"]]);
   const steps: Step[] = [];
   const number = (): number => random.pick([random.int(50), random.int(1000) / 8 - 60]);
   for (let i = 0; i < 300; i++) {
@@ -171,11 +145,11 @@ test("Random sorts leave both servers equal", async () => {
     if (random.oneIn(5)) words.push("STORE", "d");
     steps.push(exact(...words), exact("LRANGE", "d", 0, 20));
   }
-  await compareSteps(own, stock, steps, `(seed ${random.seed})`);
+  await compareSteps(steps, `(seed ${random.seed})`);
 });
 
 test("SORT STORE leaves nothing behind in the arena but its list", () => {
-  own = new OwnServer();
+  const own = new OwnServer();
   const { arena } = own.state.databases;
   const before = arena.usedBytes;
   own.ask(["RPUSH", "l", ...Array.from({ length: 3000 }, (_, i) => i)]);

@@ -1,20 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { compareSteps, OwnServer, parseScript, StockRedis } from "../../support/compare.ts";
+import { describe, expect, test } from "bun:test";
+import { besideRedis } from "../../support/beside-redis.ts";
+import { exact, OwnServer } from "../../support/compare.ts";
 import { createPrng } from "../../support/prng.ts";
 
-let stock: StockRedis;
-
-beforeAll(async () => {
-  stock = await StockRedis.start();
-});
-afterAll(async () => {
-  await stock.stop();
-});
-
-async function compare(script: string): Promise<void> {
-  await stock.askAll([["FLUSHALL"]]);
-  await compareSteps(new OwnServer(), stock, parseScript(script));
-}
+const { compare, compareSteps } = besideRedis();
 
 describe("String commands answer as redis-server does", () => {
   test("SET with every option, good and bad", () =>
@@ -258,8 +247,6 @@ describe("String commands answer as redis-server does", () => {
 
   test("random commands over few keys, values of many sizes", async () => {
     const prng = createPrng();
-    await stock.askAll([["FLUSHALL"]]);
-    const own = new OwnServer();
     const key = (): string => prng.pick(["k1", "k2", "{t}1", "{t}2", "k3"]);
     const text = (): Buffer => prng.bytes(prng.int(prng.oneIn(50) ? 100_000 : 70));
     const number = (): number => prng.int(2000) - 1000;
@@ -285,9 +272,9 @@ describe("String commands answer as redis-server does", () => {
         () => ["GETSET", key(), text()],
         () => ["DBSIZE"],
       ])();
-      return { words, order: "exact" as const };
+      return exact(...words);
     });
-    await compareSteps(own, stock, steps, `(SEED=${prng.seed})`);
+    await compareSteps(steps, `(SEED=${prng.seed})`);
   });
 });
 

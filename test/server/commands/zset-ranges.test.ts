@@ -1,29 +1,9 @@
-import { afterAll, beforeAll, describe, test } from "bun:test";
-import {
-  compareSteps,
-  OwnServer,
-  parseScript,
-  type Step,
-  StockRedis,
-} from "../../support/compare.ts";
+import { describe, test } from "bun:test";
+import { besideRedis } from "../../support/beside-redis.ts";
+import { exact, type Step } from "../../support/compare.ts";
 import { createPrng } from "../../support/prng.ts";
 
-let stock: StockRedis;
-let own: OwnServer;
-
-beforeAll(async () => {
-  stock = await StockRedis.start();
-});
-afterAll(async () => {
-  await stock.stop();
-});
-
-/** Runs a script on two empty servers. */
-async function compare(script: string): Promise<void> {
-  own = new OwnServer();
-  await stock.askAll([["FLUSHALL"]]);
-  await compareSteps(own, stock, parseScript(script));
-}
+const { compare, compareSteps } = besideRedis();
 
 describe("Ranges of sorted sets answer as redis-server does", () => {
   test("ranges by rank", () =>
@@ -160,14 +140,8 @@ describe("Ranges of sorted sets answer as redis-server does", () => {
     `));
 });
 
-function exact(...words: (string | number)[]): Step {
-  return { words, order: "exact" };
-}
-
 test("Random ranges by member leave both servers equal", async () => {
   const random = createPrng();
-  own = new OwnServer();
-  await stock.askAll([["FLUSHALL"]]);
   const member = (): string => "abc".repeat(2).slice(random.int(5)) + random.int(40);
   const bound = (): string =>
     random.oneIn(8) ? random.pick(["-", "+"]) : random.pick(["[", "("]) + member();
@@ -179,5 +153,5 @@ test("Random ranges by member leave both servers equal", async () => {
     if (random.oneIn(20)) steps.push(exact("ZREMRANGEBYLEX", "z", bound(), bound()));
     steps.push(exact("ZADD", "z", 5, member()));
   }
-  await compareSteps(own, stock, steps, `(seed ${random.seed})`);
+  await compareSteps(steps, `(seed ${random.seed})`);
 });

@@ -1,29 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import {
-  compareSteps,
-  OwnServer,
-  parseScript,
-  type Step,
-  StockRedis,
-} from "../../support/compare.ts";
+import { describe, expect, test } from "bun:test";
+import { besideRedis } from "../../support/beside-redis.ts";
+import { exact, OwnServer, type Step } from "../../support/compare.ts";
 import { createPrng } from "../../support/prng.ts";
 
-let stock: StockRedis;
-let own: OwnServer;
-
-beforeAll(async () => {
-  stock = await StockRedis.start();
-});
-afterAll(async () => {
-  await stock.stop();
-});
-
-/** Runs a script on two empty servers. */
-async function compare(script: string): Promise<void> {
-  own = new OwnServer();
-  await stock.askAll([["FLUSHALL"]]);
-  await compareSteps(own, stock, parseScript(script));
-}
+const { compare, compareSteps } = besideRedis();
 
 describe("Sorted set commands answer as redis-server does", () => {
   test("ZADD and its options", () =>
@@ -267,14 +247,8 @@ describe("Sorted set commands answer as redis-server does", () => {
     `));
 });
 
-function exact(...words: (string | number)[]): Step {
-  return { words, order: "exact" };
-}
-
 test("Random sorted set commands leave both servers equal", async () => {
   const random = createPrng();
-  own = new OwnServer();
-  await stock.askAll([["FLUSHALL"]]);
   const key = (): string => random.pick(["z1", "z2", "z3", "z4", "z5", "x"]);
   const member = (): string => `m${random.int(random.oneIn(3) ? 300 : 30)}`;
   const score = (): number =>
@@ -317,11 +291,11 @@ test("Random sorted set commands leave both servers equal", async () => {
   for (const name of ["z1", "z2", "z3", "z4", "z5"]) {
     steps.push(exact("ZRANGE", name, 0, -1, "WITHSCORES"));
   }
-  await compareSteps(own, stock, steps, `(seed ${random.seed})`);
+  await compareSteps(steps, `(seed ${random.seed})`);
 });
 
 test("Random members are different ones when asked for, and all have a chance", () => {
-  own = new OwnServer();
+  const own = new OwnServer();
   for (let i = 0; i < 50; i++) own.ask(["ZADD", "z", i, `m${i}`]);
   for (const count of [3, 10, 40, 50]) {
     const seen = new Set<string>();
@@ -339,7 +313,7 @@ test("Random members are different ones when asked for, and all have a chance", 
 });
 
 test("ZRANK and ZREVRANK take WITHSCORE as Redis 7.2 does", () => {
-  own = new OwnServer();
+  const own = new OwnServer();
   own.ask(["ZADD", "z", 1, "a", 2.5, "b", 3, "c"]);
   expect(own.show("ZRANK", "z", "b", "WITHSCORE")).toEqual([":1", "$2.5"]);
   expect(own.show("ZREVRANK", "z", "a", "withscore")).toEqual([":2", "$1"]);
@@ -350,7 +324,7 @@ test("ZRANK and ZREVRANK take WITHSCORE as Redis 7.2 does", () => {
 });
 
 test("Results and temporary sorted sets leave nothing behind in the arena", () => {
-  own = new OwnServer();
+  const own = new OwnServer();
   const { arena } = own.state.databases;
   const before = arena.usedBytes;
   const members = (from: number): (string | number)[] =>
@@ -375,7 +349,7 @@ test("Results and temporary sorted sets leave nothing behind in the arena", () =
 });
 
 test("What sorted sets propagate can be run again", () => {
-  own = new OwnServer();
+  const own = new OwnServer();
   own.ask(["ZADD", "z", 1, "a", 2, "b", 3, "c"]);
   own.ask(["ZMPOP", 2, "none", "z", "MAX", "COUNT", 2]);
   own.ask(["ZADD", "z", "INCR", 1.5, "a"]);
