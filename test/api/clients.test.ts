@@ -7,8 +7,8 @@ import { callAdmin } from "../../src/api/http-client.ts";
 import { ProxyClient } from "../../src/api/proxy-client.ts";
 import { type AdminServer, serveAdmin } from "../../src/api/serve-admin.ts";
 import { proxyXauth, topomXauth } from "../../src/api/xauth.ts";
-import { CodisError } from "../../src/base/errors.ts";
 import { offlineMapping, SLOT } from "../../src/model/slot.ts";
+import { failureOf } from "../support/failure.ts";
 
 const X = topomXauth("demo");
 
@@ -28,15 +28,6 @@ beforeEach(() => {
   answer = () => jsonAnswer(200, "OK");
 });
 afterAll(() => server.close());
-
-async function failureOf(call: Promise<unknown>): Promise<CodisError> {
-  const error = await call.then(
-    () => new Error("succeeded"),
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(CodisError);
-  return error as CodisError;
-}
 
 describe("ProxyClient", () => {
   test("sends each route of the proxy's API", async () => {

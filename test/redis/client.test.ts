@@ -4,6 +4,7 @@ import { CodisError } from "../../src/base/errors.ts";
 import { RedisClient } from "../../src/redis/client.ts";
 import { RedisPool } from "../../src/redis/pool.ts";
 import type { ErrorReply } from "../../src/resp/reply.ts";
+import { failureOf } from "../support/failure.ts";
 
 /** A server that says what it is told to, and keeps what it hears. */
 class ScriptedServer {
@@ -53,15 +54,6 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.stop();
 });
 
-async function failure(work: Promise<unknown>): Promise<CodisError> {
-  const error: unknown = await work.then(
-    () => undefined,
-    (reason) => reason,
-  );
-  if (!(error instanceof CodisError)) throw new Error(`expected a CodisError, got ${error}`);
-  return error;
-}
-
 test("Calls of one turn leave together and their replies come back in order", async () => {
   const server = scripted();
   server.answer = () => ":1\r\n$1\r\na\r\n-ERR no\r\n*2\r\n:3\r\n:4\r\n";
@@ -97,7 +89,7 @@ test("The password is sent first, and a refusal is told in the server's words", 
   expect(server.heard).toEqual(["*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n"]);
   client.close();
   server.answer = () => "-ERR Client sent AUTH, but no password is set\r\n";
-  const error = await failure(RedisClient.connect(server.addr, { ...OPTIONS, auth: "pw" }));
+  const error = await failureOf(RedisClient.connect(server.addr, { ...OPTIONS, auth: "pw" }));
   expect([error.code, error.message]).toEqual([
     "denied",
     "ERR Client sent AUTH, but no password is set",
@@ -108,9 +100,9 @@ test("A refused connection and a bad address are told in Go's words", async () =
   const server = scripted();
   const { addr } = server;
   server.stop();
-  const refused = await failure(RedisClient.connect(addr, OPTIONS));
+  const refused = await failureOf(RedisClient.connect(addr, OPTIONS));
   expect(refused.message).toBe(`dial tcp ${addr}: connect: connection refused`);
-  const bad = await failure(RedisClient.connect("127.0.0.1", OPTIONS));
+  const bad = await failureOf(RedisClient.connect("127.0.0.1", OPTIONS));
   expect(bad.message).toBe("dial tcp: address 127.0.0.1: missing port in address");
 });
 
@@ -121,10 +113,10 @@ test("A lost connection fails every call that waits, and later ones", async () =
     return undefined;
   };
   const client = await RedisClient.connect(server.addr, OPTIONS);
-  const [first, second] = [failure(client.call("A")), failure(client.call("B"))];
+  const [first, second] = [failureOf(client.call("A")), failureOf(client.call("B"))];
   expect((await first).message).toBe("EOF");
   expect((await second).message).toBe("EOF");
-  expect((await failure(client.call("C"))).message).toBe("EOF");
+  expect((await failureOf(client.call("C"))).message).toBe("EOF");
   expect(client.isOpen).toBe(false);
 });
 
@@ -132,7 +124,7 @@ test("A server that does not answer in time ends the connection", async () => {
   const server = scripted();
   server.answer = () => undefined;
   const client = await RedisClient.connect(server.addr, { ...OPTIONS, timeoutMs: 20 });
-  const error = await failure(client.call("A"));
+  const error = await failureOf(client.call("A"));
   expect([error.code, error.message]).toEqual(["timeout", `read tcp ${server.addr}: i/o timeout`]);
 });
 
@@ -140,7 +132,7 @@ test("A reply that breaks the protocol, or that nobody asked for, ends the conne
   const server = scripted();
   server.answer = () => "?what\r\n";
   const client = await RedisClient.connect(server.addr, OPTIONS);
-  await failure(client.call("A"));
+  await failureOf(client.call("A"));
   expect(client.isOpen).toBe(false);
   server.answer = () => "+OK\r\n+OK\r\n";
   const chatty = await RedisClient.connect(server.addr, OPTIONS);
@@ -167,7 +159,7 @@ test("The pool lends a connection again, and not one whose use failed", async ()
   const broken = pool.use(server.addr, async () => {
     throw new CodisError("unavailable", "broken");
   });
-  await failure(broken);
+  await failureOf(broken);
   await pool.use(server.addr, (client) => client.call("C"));
   expect(server.connections).toBe(2);
   await Promise.all([
@@ -183,7 +175,7 @@ test("Closing the pool fails the calls under way", async () => {
   server.answer = () => undefined;
   const pool = new RedisPool(OPTIONS);
   const sent = Promise.withResolvers<void>();
-  const using = failure(
+  const using = failureOf(
     pool.use(server.addr, (client) => {
       const reply = client.call("A");
       sent.resolve();

@@ -10,8 +10,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CodisError, errorText } from "../../src/base/errors.ts";
+import { errorText } from "../../src/base/errors.ts";
 import { FilesystemCoordinator } from "../../src/store/filesystem.ts";
+import { failureOf } from "../support/failure.ts";
 
 let root = "";
 let fs: FilesystemCoordinator;
@@ -25,15 +26,6 @@ afterEach(async () => {
   await fs.close();
   rmSync(root, { recursive: true, force: true });
 });
-
-async function failure(work: Promise<unknown>): Promise<CodisError> {
-  const error: unknown = await work.then(
-    () => undefined,
-    (reason) => reason,
-  );
-  if (!(error instanceof CodisError)) throw new Error(`expected a CodisError, got ${error}`);
-  return error;
-}
 
 /** Another program holding R/data.lck; ends when its input closes. */
 async function holdLock(script: string): Promise<{ release(): Promise<void> }> {
@@ -64,7 +56,7 @@ test("A node is a file of mode 0600 below data, in folders of mode 0755", async 
 
 test("create refuses what exists and changes nothing", async () => {
   await fs.create("/a", "one");
-  const error = await failure(fs.create("/a", "two"));
+  const error = await failureOf(fs.create("/a", "two"));
   expect(error.code).toBe("conflict");
   expect(errorText(error)).toContain("file already exists");
   expect(await fs.read("/a")).toBe("one");
@@ -83,12 +75,12 @@ test("list names children sorted bytewise; a file is not a folder", async () => 
   for (const name of ["b", "a", "C"]) await fs.update(`/dir/${name}`, name);
   expect(await fs.list("/dir")).toEqual(["/dir/C", "/dir/a", "/dir/b"]);
   expect(await fs.list("/none")).toBeUndefined();
-  expect(errorText(await failure(fs.list("/dir/a")))).toMatch(/not a directory/i);
+  expect(errorText(await failureOf(fs.list("/dir/a")))).toMatch(/not a directory/i);
 });
 
 test("A write that fails leaves no draft behind", async () => {
   mkdirSync(join(root, "data/node/child"), { recursive: true });
-  const error = await failure(fs.update("/node", "text"));
+  const error = await failureOf(fs.update("/node", "text"));
   expect(error.message).toBe(`Cannot write /node below ${root}`);
   expect(readdirSync(join(root, "temp"))).toEqual([]);
 });
@@ -109,7 +101,9 @@ test("A lock held too long fails the operation with upstream's words, and later 
   const hasty = new FilesystemCoordinator(root, 20);
   await hasty.update("/a", "one");
   const holder = await holdLock("echo held; cat");
-  expect(errorText(await failure(hasty.read("/a")))).toContain("resource temporarily unavailable");
+  expect(errorText(await failureOf(hasty.read("/a")))).toContain(
+    "resource temporarily unavailable",
+  );
   await holder.release();
   expect(await hasty.read("/a")).toBe("one");
   await hasty.close();
@@ -160,13 +154,13 @@ test("A write conditioned on a lease that was removed fails and changes nothing"
   const lease = await fs.acquireLease("/p/lease");
   await fs.update("/p/node", "one", lease);
   rmSync(join(root, "data/p/lease"));
-  const error = await failure(fs.update("/p/node", "two", lease));
+  const error = await failureOf(fs.update("/p/node", "two", lease));
   expect(error.code).toBe("closed");
   expect(await fs.read("/p/node")).toBe("one");
 });
 
 test("After close every call fails with upstream's words", async () => {
   await fs.close();
-  expect((await failure(fs.read("/a"))).message).toBe("use of closed fs client");
+  expect((await failureOf(fs.read("/a"))).message).toBe("use of closed fs client");
   expect(existsSync(join(root, "data"))).toBe(false);
 });

@@ -5,26 +5,18 @@ import { GROUP } from "../../src/model/group.ts";
 import { PROXY } from "../../src/model/proxy.ts";
 import { TOPOM } from "../../src/model/topom.ts";
 import { Store } from "../../src/store/store.ts";
+import { failureOf } from "../support/failure.ts";
 import { MemoryCoordinator } from "../support/memory-coordinator.ts";
 
 const topom = (pid: number) => ({ ...TOPOM.zero(), admin_addr: "h:18080", product_name: "p", pid });
 const TOPOM_NODE = "/codis3/p/topom";
-
-async function failure(work: Promise<unknown>): Promise<CodisError> {
-  const error: unknown = await work.then(
-    () => undefined,
-    (reason) => reason,
-  );
-  if (!(error instanceof CodisError)) throw new Error(`expected a CodisError, got ${error}`);
-  return error;
-}
 
 test("The lock is the topom node, and a second dashboard does not get it", async () => {
   const coordinator = new MemoryCoordinator();
   const [first, second] = [new Store(coordinator, "p"), new Store(coordinator, "p")];
   await first.lock(topom(1));
   expect((await first.loadTopom())?.pid).toBe(1);
-  const error = await failure(second.lock(topom(2)));
+  const error = await failureOf(second.lock(topom(2)));
   expect(error.message).toBe("store: acquire lock of p failed");
   expect(errorText(error)).toContain("the lock names the dashboard at h:18080, pid 1");
   await first.unlock();
@@ -39,7 +31,7 @@ test("A lock left by a crash of ours is taken over, and the crashed one can writ
   coordinator.crash("/codis3/p/lease");
   await second.lock(topom(2));
   expect((await second.loadTopom())?.pid).toBe(2);
-  const error = await failure(first.createGroup({ ...GROUP.zero(), id: 1 }));
+  const error = await failureOf(first.createGroup({ ...GROUP.zero(), id: 1 }));
   expect([error.code, error.message]).toEqual(["closed", "store: create group-[1] failed"]);
   await second.createGroup({ ...GROUP.zero(), id: 1 });
 });
@@ -50,7 +42,7 @@ test("A lock left by an original falls only to removeLock", async () => {
   await store.lock(topom(1));
   await store.unlock();
   coordinator.nodes.set(TOPOM_NODE, encodeRecord(TOPOM, topom(7)));
-  expect(errorText(await failure(store.lock(topom(2))))).toContain("--remove-lock");
+  expect(errorText(await failureOf(store.lock(topom(2))))).toContain("--remove-lock");
   await store.removeLock();
   await store.lock(topom(2));
 });
@@ -64,7 +56,7 @@ test("A crash at any step of taking over leaves a lock that the next start takes
     coordinator.onWrite = () => {
       if (left-- === 0) throw new CodisError("unavailable", "crash");
     };
-    await failure(new Store(coordinator, "p").lock(topom(2))).catch(() => undefined);
+    await failureOf(new Store(coordinator, "p").lock(topom(2))).catch(() => undefined);
     coordinator.crash("/codis3/p/lease");
     coordinator.onWrite = () => undefined;
     const next = new Store(coordinator, "p");
@@ -95,7 +87,7 @@ test("Records are written where and as upstream writes them", async () => {
 test("A stored record that is not JSON fails with upstream's words and the node as cause", async () => {
   const coordinator = new MemoryCoordinator();
   coordinator.nodes.set("/codis3/p/group/group-0001", "{");
-  const error = await failure(new Store(coordinator, "p").loadGroups());
+  const error = await failureOf(new Store(coordinator, "p").loadGroups());
   expect(error.message).toBe("store: load group failed");
   expect(errorText(error)).toContain("Cannot read /codis3/p/group/group-0001: not JSON");
 });

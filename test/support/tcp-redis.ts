@@ -1,4 +1,4 @@
-/** Debian's redis-server on a TCP port of loopback, without persistence: a backend for tests. */
+/** Debian's redis-server on a TCP port of loopback, without persistence unless told otherwise. */
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -9,10 +9,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AppendOnly } from "../../../src/server/aof/aof.ts";
 import { readPayload } from "../../../src/server/rdb/read.ts";
-import { programPath } from "../../support/debian.ts";
 import { startOwnServer } from "../../support/own-server.ts";
 import { createPrng } from "../../support/prng.ts";
 import { ConnectionLost, RespClient } from "../../support/resp-client.ts";
+import { TcpRedis } from "../../support/tcp-redis.ts";
 import { CollectingSink } from "../rdb/collect.ts";
 import { anyCommand } from "./world.ts";
 
@@ -52,24 +52,12 @@ async function startChild(dir: string, ...words: string[]): Promise<Child> {
   return { ...(JSON.parse(text) as { port: number; lines: string[] }), kill };
 }
 
+/** A redis-server on the append-only directory of `dir`. */
 async function startRedis(dir: string): Promise<RespClient> {
-  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = listener;
-  listener.stop(true);
-  const options = `--port ${port} --dir ${dir} --appendonly yes --aof-use-rdb-preamble no`;
-  const command = [programPath("redis-server"), ...options.split(" "), "--save", ""];
-  const child = Bun.spawn(command, { stdout: "pipe", stderr: "inherit" });
-  cleanups.push(async () => {
-    child.kill("SIGKILL");
-    await child.exited;
-  });
-  let text = "";
-  for await (const chunk of child.stdout) {
-    text += Buffer.from(chunk).toString();
-    if (text.includes("Ready to accept connections")) break;
-  }
-  if (!text.includes("Ready to accept")) throw new Error(`redis-server stopped: ${text}`);
-  return RespClient.connect(port);
+  const options = `--dir ${dir} --appendonly yes --aof-use-rdb-preamble no`;
+  const redis = await TcpRedis.start(...options.split(" "));
+  cleanups.push(() => redis.stop());
+  return RespClient.connect(redis.port);
 }
 
 /** All keys of the databases 0 to 2 with their values and expiry; equal data, equal text. */
