@@ -3,8 +3,8 @@
  *
  *   address -> SharedBackend (counted users) -> lanes[database][i] -> Backend
  *
- * Primaries and replicas have pools of their own, even for equal addresses: a replica connection can
- * be stale without a write ever meeting it. Connections to database 0 open when an address is first
+ * Primaries and replicas have pools of their own, even for equal addresses: a replica connection
+ * can be stale without a write ever meeting it. Connections to database 0 open when an address is first
  * used, those to another database when a session first needs it. With several connections in
  * parallel a session keeps to one of them, so that its requests keep their order.
  *
@@ -22,7 +22,11 @@ export interface PoolLimits extends BackendLimits {
 /** All connections of one pool to one address. */
 export class SharedBackend {
   readonly address: string;
+  /** The password its connections give, "" for none. */
+  readonly auth: string;
   users = 0;
+  /** Ways to have a key moved that the server was found not to know: bits of pull.ts. */
+  unknownWays = 0;
 
   readonly #parallel: number;
   readonly #open: (address: string, database: number) => Backend;
@@ -31,14 +35,16 @@ export class SharedBackend {
 
   constructor(
     address: string,
-    databases: number,
+    limits: PoolLimits,
     parallel: number,
     open: (address: string, database: number) => Backend,
   ) {
     this.address = address;
+    this.auth = limits.product_auth;
     this.#parallel = parallel;
     this.#open = open;
-    for (let i = 0; i < databases * parallel; i++) this.#lanes.push(undefined);
+    for (let i = 0; i < limits.backend_number_databases * parallel; i++)
+      this.#lanes.push(undefined);
     for (let i = 0; i < parallel; i++) this.#lanes[i] = open(address, 0);
   }
 
@@ -96,7 +102,7 @@ export class BackendPool {
     if (shared === undefined) {
       shared = new SharedBackend(
         address,
-        this.#limits.backend_number_databases,
+        this.#limits,
         this.#parallel,
         (to, database) => new Backend(to, database, this.#limits, this.#port, this.#turn),
       );

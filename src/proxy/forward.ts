@@ -1,31 +1,39 @@
 /**
- * Pure: a request that could not be handed to a backend at once: its slot is blocked, the backend is
- * full, or the slot is migrating and the key has to come first.
+ * Pure: a request that could not be handed to a backend at once: its slot is blocked, the backend
+ * is full, or the slot is migrating and its keys have to come first.
  *
  *   slot blocked -> wait -> look again
- *   slot migrating: each key pulled from the source   -> primary
- *     sync        SLOTSMGRTTAGONE host port 3000 key   an integer: go on; else the request fails
- *     semi-async  SLOTSMGRT-EXEC-WRAPPER key request   [0 go on] [1 ask again later] [2 here is the reply]
+ *   slot migrating: have the source move the keys, in one of the ways of pull.ts -> primary
  *   backend full -> wait -> look again
  *
  * The session waits too, so what it sent behind is not overtaken; other sessions go on. While the
  * source is asked the passage counts as under way in its slot, so a fill waits for it; between two
  * attempts it does not, and the next attempt follows the definition then in force.
  *
- * A request with several keys (all of one slot, but perhaps of several hash tags) pulls each of them,
- * always by the synchronous command: the wrapper moves the tag of one key only. The original pulls
- * the first key and leaves the others behind.
+ * Several keys (of one slot, but perhaps of several hash tags) are all pulled, tag by tag and never
+ * by the wrapper, which moves the tag of one key only. The original pulls the first key alone.
  *
- * Source: Codis pkg/proxy/forward.go.
+ * Nobody tells which family a source is of. What it does not know is noted with its connections,
+ * and the next way is taken at once and from then on. Source: Codis pkg/proxy/forward.go.
  */
 
-import { parseAddress } from "../base/address.ts";
 import { assert } from "../base/assert.ts";
-import { indexOfByte } from "../base/bytes.ts";
+import { equalBytes } from "../base/bytes.ts";
 import { FORWARD_SEMI_ASYNC } from "../model/slot.ts";
-import { encodeRequest } from "../resp/encoder.ts";
+import { hashTag, tagEnd, tagStart } from "../slots/hash.ts";
 import type { Backend, RoomWaiter } from "./backend.ts";
-import { handleRequest, SLOT_OFFLINE, typeTag } from "./replies.ts";
+import {
+  judgePull,
+  MIGRATE,
+  type PullVerdict,
+  type PullWay,
+  pullAllRequest,
+  TAG_ONE,
+  tagOneRequest,
+  WRAPPER,
+  wrapperRequest,
+} from "./pull.ts";
+import { handleRequest, SLOT_OFFLINE } from "./replies.ts";
 import {
   gatherReply,
   poolRequest,
@@ -43,9 +51,6 @@ import {
   type SlotWaiter,
 } from "./slot.ts";
 import type { Resumable } from "./turn.ts";
-
-/** Milliseconds a source may take for one SLOTSMGRTTAGONE, as its argument says. */
-const MIGRATE_TIMEOUT_MS = 3000;
 
 /** A request, or one part of a split one, as bytes. */
 export interface Message {
@@ -81,6 +86,10 @@ export class Passage implements PendingDispatch, RequestOwner, SlotWaiter, RoomW
   #isCounted = false;
   /** The source was asked and has not answered. */
   #isAsking = false;
+  /** How it was asked. */
+  #way: PullWay = TAG_ONE;
+  /** The target said that it has a key: the source's takes its place. */
+  #isReplacing = false;
   /** Keys pulled in this attempt. */
   #pulled = 0;
   #attempts = 0;
@@ -153,28 +162,65 @@ export class Passage implements PendingDispatch, RequestOwner, SlotWaiter, RoomW
   // -- the source -------------------------------------------------------------------------------
 
   #pull(): boolean {
-    const { buf, keys } = this.#message;
     const source = this.#slot.source!.lane(this.#session.database, this.#session.id);
     if (source.isFull) {
       source.waitForRoom(this);
       return this.#wait();
     }
-    const key = buf.subarray(keys[this.#pulled * 2]!, keys[this.#pulled * 2 + 1]!);
-    if (key.length === 0) {
+    this.#way = this.#chooseWay();
+    if (this.#isEmptyKey() || (this.#way === TAG_ONE && this.#hasComeWithTag())) {
       this.#pulled++;
       return this.retry();
     }
-    const call = this.#isWrapped()
-      ? wrapped(this.#message, key)
-      : migrateOne(this.#slot.primary!.address, key);
+    const call = this.#pullRequest();
     this.#isAsking = true;
     this.#wait();
     source.push(takeRequest(this, 0, this.#session.port.turn.nowMs), call, 0, call.length);
     return false;
   }
 
-  #isWrapped(): boolean {
-    return this.#slot.forwardMethod === FORWARD_SEMI_ASYNC && this.#message.keys.length === 2;
+  /** The best way that the source is not known not to know. */
+  #chooseWay(): PullWay {
+    const unknown = this.#slot.source!.unknownWays;
+    const mayWrap = this.#slot.forwardMethod === FORWARD_SEMI_ASYNC && this.#keyCount === 1;
+    if (mayWrap && (unknown & WRAPPER) === 0) return WRAPPER;
+    return (unknown & TAG_ONE) === 0 ? TAG_ONE : MIGRATE;
+  }
+
+  #isEmptyKey(): boolean {
+    const { keys } = this.#message;
+    return keys[this.#pulled * 2] === keys[this.#pulled * 2 + 1];
+  }
+
+  /** Whether the next key has the tag of one before it, which brought all keys of the tag. */
+  #hasComeWithTag(): boolean {
+    const { buf, keys } = this.#message;
+    const at = this.#pulled * 2;
+    if (!hashTag(buf, keys[at]!, keys[at + 1]!)) return false;
+    const tag = buf.subarray(tagStart, tagEnd);
+    for (let i = 0; i < at; i += 2) {
+      if (!hashTag(buf, keys[i]!, keys[i + 1]!)) continue;
+      if (equalBytes(buf, tagStart, tagEnd, tag, 0, tag.length)) return true;
+    }
+    return false;
+  }
+
+  #pullRequest(): Buffer {
+    if (this.#way === WRAPPER) return wrapperRequest(this.#message, this.#key(0));
+    const { address, auth } = this.#slot.primary!;
+    if (this.#way === TAG_ONE) return tagOneRequest(address, this.#key(this.#pulled));
+    const { database } = this.#session;
+    const keys = Array.from({ length: this.#keyCount }, (_, i) => this.#key(i));
+    return pullAllRequest({ address, auth, database, replace: this.#isReplacing }, keys);
+  }
+
+  get #keyCount(): number {
+    return this.#message.keys.length / 2;
+  }
+
+  #key(i: number): Buffer {
+    const { buf, keys } = this.#message;
+    return buf.subarray(keys[2 * i]!, keys[2 * i + 1]!);
   }
 
   onReply(call: Request, buf: Buffer, from: number, to: number): boolean {
@@ -186,8 +232,7 @@ export class Passage implements PendingDispatch, RequestOwner, SlotWaiter, RoomW
       this.#uncount();
       return false;
     }
-    if (this.#isWrapped()) this.#takeWrapped(reply);
-    else this.#takeMoved(reply);
+    this.#act(judgePull(this.#way, this.#isReplacing, reply), reply);
     return false;
   }
 
@@ -209,27 +254,23 @@ export class Passage implements PendingDispatch, RequestOwner, SlotWaiter, RoomW
 
   hold(): void {}
 
-  #takeMoved(reply: Buffer): void {
-    const failure = movedFailure(reply);
-    if (failure !== "") {
-      this.#giveUp(handleRequest(failure));
-      return;
-    }
-    this.#pulled++;
-    this.resume();
-  }
-
-  #takeWrapped(reply: Buffer): void {
-    const verdict = judgeWrapped(reply);
+  #act(verdict: PullVerdict, reply: Buffer): void {
     switch (verdict.next) {
       case "forward":
-        this.#pulled++;
+        this.#pulled += this.#way === MIGRATE ? this.#keyCount : 1;
         this.resume();
         break;
       case "retry":
         this.#uncount();
         this.#pulled = 0;
         this.#port.delay(this, retryDelayMs(this.#attempts++));
+        break;
+      case "replace":
+        this.#isReplacing = true;
+        this.resume();
+        break;
+      case "unknown":
+        this.#learn(verdict.text);
         break;
       case "answer":
         this.#uncount();
@@ -241,6 +282,19 @@ export class Passage implements PendingDispatch, RequestOwner, SlotWaiter, RoomW
         this.#giveUp(handleRequest(verdict.text));
         break;
     }
+  }
+
+  /** The source does not know what it was asked for: another way, at once. */
+  #learn(text: string): void {
+    const source = this.#slot.source!;
+    if (this.#way === MIGRATE) {
+      // Another server than it was: the next request asks from the beginning.
+      source.unknownWays = 0;
+      this.#giveUp(handleRequest(text));
+      return;
+    }
+    source.unknownWays |= this.#way;
+    this.resume();
   }
 
   #giveUp(text: string): void {
@@ -290,83 +344,4 @@ export class Passage implements PendingDispatch, RequestOwner, SlotWaiter, RoomW
 export function retryDelayMs(attempt: number): number {
   if (attempt < 5) return 0;
   return Math.min(attempt, 20);
-}
-
-function migrateOne(target: string, key: Buffer): Buffer {
-  const { host, port } = parseAddress(target);
-  return encodeRequest(["SLOTSMGRTTAGONE", host, port, MIGRATE_TIMEOUT_MS, key]);
-}
-
-/** `SLOTSMGRT-EXEC-WRAPPER key` and then name and arguments of the message, as they came. */
-function wrapped({ prefix, buf, from, to, argc }: Message, key: Buffer): Buffer {
-  const head = encodeRequest(["SLOTSMGRT-EXEC-WRAPPER", key]);
-  const name = prefix === undefined ? [] : [behindFirstLine(prefix, 0, prefix.length)];
-  const rest = prefix === undefined ? behindFirstLine(buf, from, to) : buf.subarray(from, to);
-  const count = Buffer.from(`*${argc + 2}\r\n`);
-  return Buffer.concat([count, behindFirstLine(head, 0, head.length), ...name, rest]);
-}
-
-function behindFirstLine(buf: Buffer, from: number, to: number): Buffer {
-  return buf.subarray(indexOfByte(buf, 0x0a, from, to) + 1, to);
-}
-
-// -- what the source answers --------------------------------------------------------------------
-
-const PLUS = 0x2b;
-const MINUS = 0x2d;
-const COLON = 0x3a;
-const STAR = 0x2a;
-const CRLF_BYTES = 2;
-
-/** Why SLOTSMGRTTAGONE did not move the key; "" when it did, or there was none. */
-export function movedFailure(reply: Buffer): string {
-  if (reply[0] === COLON) return "";
-  if (reply[0] === MINUS) return `bad slotsmgrt resp: ${lineText(reply, 0)}`;
-  return `bad slotsmgrt resp: should be integer, but got ${typeTag(reply[0]!)}`;
-}
-
-export type WrappedVerdict =
-  | { readonly next: "forward" }
-  | { readonly next: "retry" }
-  /** The client's reply is the rest from `from`. */
-  | { readonly next: "answer"; readonly from: number }
-  | { readonly next: "fail"; readonly text: string };
-
-/** What a reply to SLOTSMGRT-EXEC-WRAPPER means. */
-export function judgeWrapped(reply: Buffer): WrappedVerdict {
-  if (reply[0] === MINUS) return badWrapped(lineText(reply, 0));
-  if (reply[0] !== STAR) return badWrapped(`should be integer, but got ${typeTag(reply[0]!)}`);
-  const count = Math.max(0, Number(lineText(reply, 0)));
-  if (count !== 2) return badWrapped(`array.len = ${count}`);
-  const first = indexOfByte(reply, 0x0a, 0, reply.length) + 1;
-  const word = valueText(reply, first);
-  if (reply[first] !== COLON || word.length !== 1) {
-    return badWrapped(
-      `type(array[0]) = ${typeTag(reply[first]!)}, len(array[0].value) = ${word.length}`,
-    );
-  }
-  const second = indexOfByte(reply, 0x0a, first, reply.length) + 1;
-  if (word === "0") return { next: "forward" };
-  if (word === "1") return { next: "retry" };
-  if (word === "2") return { next: "answer", from: second };
-  return badWrapped(`[${word}] ${valueText(reply, second)}`);
-}
-
-function badWrapped(text: string): WrappedVerdict {
-  return { next: "fail", text: `bad slotsmgrt-exec-wrapper resp: ${text}` };
-}
-
-/** The line at `at` without its type byte. */
-function lineText(buf: Buffer, at: number): string {
-  return buf.latin1Slice(at + 1, indexOfByte(buf, 0x0a, at, buf.length) - 1);
-}
-
-/** What the original calls the value of a reply: the line, the bulk's bytes, nothing of an array. */
-export function valueText(buf: Buffer, at: number): string {
-  const type = buf[at];
-  if (type === PLUS || type === MINUS || type === COLON) return lineText(buf, at);
-  if (type === STAR) return "";
-  const length = Math.max(0, Number(lineText(buf, at)));
-  const from = indexOfByte(buf, 0x0a, at, buf.length) + 1;
-  return buf.latin1Slice(from, Math.min(from + length, buf.length - CRLF_BYTES));
 }

@@ -9,13 +9,14 @@
  * Source: Codis pkg/proxy/{router,session,mapper}.go.
  */
 
+import { equalBytes } from "../base/bytes.ts";
 import { CodisError } from "../base/errors.ts";
 import { codisClass, codisKeyIndex, codisPolicy } from "../commands/codis-classes.ts";
 import { ALL_COMMANDS, type Command, findKeys, lookupCommand } from "../commands/lookup.ts";
 import { READ } from "../commands/spec.ts";
 import { FORWARD_SEMI_ASYNC, FORWARD_SYNC, type Slot } from "../model/slot.ts";
 import type { RequestDecoder } from "../resp/decoder.ts";
-import { SLOT_COUNT, slotOfRange } from "../slots/hash.ts";
+import { hashTag, SLOT_COUNT, slotOfRange, tagEnd, tagStart } from "../slots/hash.ts";
 import type { Backend } from "./backend.ts";
 import type { BackendPool, SharedBackend } from "./backend-pool.ts";
 import { type Message, Passage, type PassagePort } from "./forward.ts";
@@ -122,6 +123,7 @@ export class Router {
       }
     }
     const keys = decoder.argc > 1 ? [args[2]!, args[3]!] : [];
+    if (this.isCompat && slot.mode !== OPEN) this.#addTagMates(decoder, command, keys);
     return this.#forward(session, decoder, command.id, slotId, keys, this.#isRead(command));
   }
 
@@ -195,7 +197,26 @@ export class Router {
       session.answer(command.id, errorLine(CROSS_SLOT));
       return true;
     }
+    if (this.isCompat && this.slots[slotId]!.mode !== OPEN) {
+      this.#addTagMates(decoder, command, keys);
+    }
     return this.#forward(session, decoder, command.id, slotId, keys, this.#isRead(command));
+  }
+
+  /**
+   * Under `compat` one key decides the way, and alone it is pulled, as the original does. What must
+   * come with it are the keys that share its tag: not every source moves them with it.
+   */
+  #addTagMates(decoder: RequestDecoder, command: Command, keys: number[]): void {
+    const { buf, args } = decoder;
+    if (keys.length === 0 || !hashTag(buf, keys[0]!, keys[1]!)) return;
+    const [from, to] = [tagStart, tagEnd];
+    const count = this.#findAllKeys(decoder, command);
+    for (let i = 0; i < count; i++) {
+      const [keyFrom, keyTo] = [args[2 * this.#keys[i]!]!, args[2 * this.#keys[i]! + 1]!];
+      if (keyFrom === keys[0] || !hashTag(buf, keyFrom, keyTo)) continue;
+      if (equalBytes(buf, from, to, buf, tagStart, tagEnd)) keys.push(keyFrom, keyTo);
+    }
   }
 
   /** Leaves the indexes of key arguments in `#keys`. */
@@ -204,6 +225,10 @@ export class Router {
       this.#keys[0] = codisKeyIndex(command);
       return this.#keys[0] < decoder.argc ? 1 : 0;
     }
+    return this.#findAllKeys(decoder, command);
+  }
+
+  #findAllKeys(decoder: RequestDecoder, command: Command): number {
     let count = findKeys(command, decoder, this.#keys);
     if (count > this.#keys.length) {
       this.#keys = new Int32Array(count);

@@ -17,7 +17,7 @@ import type { RequestDecoder } from "../resp/decoder.ts";
 import { encodeRequest } from "../resp/encoder.ts";
 import { slotOfRange } from "../slots/hash.ts";
 import type { Message, Passage } from "./forward.ts";
-import { valueText } from "./forward.ts";
+import { valueText } from "./pull.ts";
 import { handleResponse, typeTag } from "./replies.ts";
 import {
   ANSWERED,

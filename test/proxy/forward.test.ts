@@ -4,9 +4,9 @@ import { expect, test } from "bun:test";
 import { FORWARD_SEMI_ASYNC, FORWARD_SYNC } from "../../src/model/slot.ts";
 import { retryDelayMs } from "../../src/proxy/forward.ts";
 import type { PlaneConfig } from "../../src/proxy/plane.ts";
-import { SLOT_COUNT } from "../../src/slots/hash.ts";
+import { SLOT_COUNT, slotOf } from "../../src/slots/hash.ts";
 import { assertRow, rowsOf } from "../golden/load.ts";
-import { bulk, type FakeClient, World } from "./machines.ts";
+import { bulk, type FakeClient, type FakeServer, World } from "./machines.ts";
 
 /** The addresses of the recordings: all slots move from SOURCE to TARGET. */
 const TARGET = "127.0.0.1:21001";
@@ -24,7 +24,14 @@ async function migrating(method: number, config: Partial<PlaneConfig> = {}): Pro
     })),
   );
   world.connect();
+  for (const server of world.servers) if (world.limits.product_auth !== "") greet(server, 1);
   return world;
+}
+
+/** Accepts what a new connection begins with: AUTH, SELECT. */
+function greet(server: FakeServer, requests: number): void {
+  expect(server.requests().length).toBe(requests);
+  server.reply("+OK\r\n".repeat(requests));
 }
 
 // -- recorded -----------------------------------------------------------------------------------
@@ -140,12 +147,13 @@ test("What a session sends behind a moving key waits, other sessions go on", asy
   expect(other.output()).toBe(bulk("2"));
 });
 
-test("Every key of a request with several is pulled, also by the wrapper's method", async () => {
+test("Every tag of a request with several keys is pulled once, also by the wrapper's method", async () => {
   for (const method of [FORWARD_SYNC, FORWARD_SEMI_ASYNC]) {
     const world = await migrating(method);
     const client = world.client();
-    client.send("SINTERSTORE {t}a {t}b x{t}");
-    for (const key of ["{t}a", "{t}b", "x{t}"]) {
+    // t and {t}a share a slot and no tag: a key without a tag moves alone.
+    client.send("SINTERSTORE {t}a t {t}b x{t} t");
+    for (const key of ["{t}a", "t", "t"]) {
       expect(world.server(SOURCE).requests()).toEqual([
         ["SLOTSMGRTTAGONE", "127.0.0.1", "21001", "3000", key],
       ]);
@@ -155,6 +163,177 @@ test("Every key of a request with several is pulled, also by the wrapper's metho
     world.server(TARGET).reply(":0\r\n");
     expect(client.output()).toBe(":0\r\n");
   }
+});
+
+/** Two keys without a tag that share slot 579. */
+const [FIRST_ALONE, SECOND_ALONE] = ["a", keyOfSlot(579, "k")] as const;
+
+function keyOfSlot(slot: number, prefix: string): string {
+  let i = 0;
+  while (slotOf(Buffer.from(`${prefix}${i}`)) !== slot) i++;
+  return `${prefix}${i}`;
+}
+
+test("Keys that share a slot by chance are each pulled before RENAME and SUNIONSTORE see them", async () => {
+  for (const name of ["RENAME", "SUNIONSTORE"]) {
+    const world = await migrating(FORWARD_SYNC);
+    const client = world.client();
+    client.send(`${name} ${FIRST_ALONE} ${SECOND_ALONE}`);
+    for (const key of [FIRST_ALONE, SECOND_ALONE]) {
+      expect(
+        world
+          .server(SOURCE)
+          .requests()
+          .map((args) => args.at(-1)),
+      ).toEqual([key]);
+      expect(world.server(TARGET).requests()).toEqual([]);
+      world.server(SOURCE).reply(":1\r\n");
+    }
+    expect(world.server(TARGET).requests()).toEqual([[name, FIRST_ALONE, SECOND_ALONE]]);
+  }
+});
+
+// -- sources of the redis family ----------------------------------------------------------------
+
+const UNKNOWN =
+  "-ERR unknown command 'SLOTSMGRTTAGONE', with args beginning with: '127.0.0.1' \r\n";
+const MIGRATE = ["MIGRATE", "127.0.0.1", "21001", "", "0", "3000"];
+
+/** A world whose source was found to be of the redis family. */
+async function migratingFromRedis(
+  method: number,
+  config: Partial<PlaneConfig> = {},
+): Promise<World> {
+  const world = await migrating(method, config);
+  const client = world.client();
+  client.send("GET a");
+  if (method === FORWARD_SEMI_ASYNC) {
+    expect(world.server(SOURCE).requests()).toEqual([["SLOTSMGRT-EXEC-WRAPPER", "a", "GET", "a"]]);
+    world.server(SOURCE).reply("-ERR unknown command `SLOTSMGRT-EXEC-WRAPPER`\r\n");
+  }
+  expect(
+    world
+      .server(SOURCE)
+      .requests()
+      .map(([name]) => name!),
+  ).toEqual(["SLOTSMGRTTAGONE"]);
+  world.server(SOURCE).reply(UNKNOWN);
+  expect(
+    world
+      .server(SOURCE)
+      .requests()
+      .map(([name]) => name!),
+  ).toEqual(["MIGRATE"]);
+  world.server(SOURCE).reply("+OK\r\n");
+  world.server(TARGET).requests();
+  world.server(TARGET).reply(bulk("v"));
+  expect(client.output()).toBe(bulk("v"));
+  return world;
+}
+
+test("A source that knows no slots is found out by the first request, and none of them fails", async () => {
+  for (const method of [FORWARD_SYNC, FORWARD_SEMI_ASYNC]) {
+    const world = await migratingFromRedis(method);
+    const client = world.client();
+    client.send("SUNIONSTORE {t}a {t}b t", "GET b");
+    expect(world.server(SOURCE).requests()).toEqual([[...MIGRATE, "KEYS", "{t}a", "{t}b", "t"]]);
+    expect(world.server(TARGET).requests()).toEqual([]);
+    world.server(SOURCE).reply("+NOKEY\r\n");
+    expect(world.server(TARGET).requests()).toEqual([["SUNIONSTORE", "{t}a", "{t}b", "t"]]);
+    expect(world.server(SOURCE).requests()).toEqual([[...MIGRATE, "KEYS", "b"]]);
+    expect(world.router.slots.every(({ underWay }) => underWay <= 1)).toBe(true);
+  }
+});
+
+test("Requests under way while the family is found out all find their way", async () => {
+  const world = await migrating(FORWARD_SYNC);
+  const clients = [world.client(), world.client()];
+  for (const client of clients) client.send("INCR a");
+  world.server(SOURCE).reply(UNKNOWN + UNKNOWN);
+  world.server(SOURCE).requests();
+  world.server(SOURCE).reply("+OK\r\n+NOKEY\r\n");
+  world.server(TARGET).reply(":1\r\n:2\r\n");
+  expect(clients.map((client) => client.output())).toEqual([":1\r\n", ":2\r\n"]);
+});
+
+test("MIGRATE carries the session's database and the product's password", async () => {
+  const world = await migratingFromRedis(FORWARD_SYNC, { product_auth: "secret" });
+  const client = world.client();
+  client.send("SELECT 3", "GET a");
+  const source = world.server(SOURCE, 3);
+  greet(source, 2);
+  expect(source.requests().at(-1)).toEqual([
+    "MIGRATE",
+    "127.0.0.1",
+    "21001",
+    "",
+    "3",
+    "3000",
+    "AUTH",
+    "secret",
+    "KEYS",
+    "a",
+  ]);
+});
+
+test("A key that the target has too is replaced by the source's, which is asked once more", async () => {
+  const world = await migratingFromRedis(FORWARD_SYNC);
+  const client = world.client();
+  client.send("GET a");
+  const busy =
+    "-ERR Target instance replied with error: BUSYKEY Target key name already exists.\r\n";
+  expect(world.server(SOURCE).requests()).toEqual([[...MIGRATE, "KEYS", "a"]]);
+  world.server(SOURCE).reply(busy);
+  expect(world.server(SOURCE).requests()).toEqual([[...MIGRATE, "REPLACE", "KEYS", "a"]]);
+  world.server(SOURCE).reply("+OK\r\n");
+  world.server(TARGET).requests();
+  world.server(TARGET).reply(bulk("v"));
+  expect(client.output()).toBe(bulk("v"));
+  client.send("GET a");
+  world.server(SOURCE).reply(busy);
+  world.server(SOURCE).reply(busy);
+  expect(client.output()).toContain("-ERR handle request, bad slotsmgrt resp: ERR Target instance");
+});
+
+test("What MIGRATE cannot do is an error to the client, and nothing is forwarded", async () => {
+  const cases = [
+    ["-IOERR error or timeout reading to target instance", "IOERR error or timeout reading to"],
+    [":1", "should be string, but got <int>"],
+  ];
+  for (const [reply, text] of cases) {
+    const world = await migratingFromRedis(FORWARD_SYNC);
+    const client = world.client();
+    client.send("GET a");
+    world.server(SOURCE).reply(`${reply}\r\n`);
+    expect(client.output()).toStartWith(`-ERR handle request, bad slotsmgrt resp: ${text}`);
+    expect(world.server(TARGET).requests()).toEqual([]);
+    expect(world.router.slots[579]!.underWay).toBe(0);
+  }
+});
+
+test("A source of another family at the same address costs one error, then it is asked anew", async () => {
+  const world = await migratingFromRedis(FORWARD_SYNC);
+  const client = world.client();
+  client.send("GET a", "GET a");
+  world.server(SOURCE).reply("-ERR unknown command 'MIGRATE'\r\n");
+  expect(client.output()).toStartWith("-ERR handle request, bad slotsmgrt resp: ERR unknown");
+  expect(world.server(SOURCE).requests().at(-1)![0]).toBe("SLOTSMGRTTAGONE");
+});
+
+test("Under compat the keys that share the tag of the deciding one come along, and no others", async () => {
+  const world = await migratingFromRedis(FORWARD_SYNC, { compat: "codis" });
+  const client = world.client();
+  client.send("SMOVE {t}a {t}b m");
+  expect(world.server(SOURCE).requests()).toEqual([[...MIGRATE, "KEYS", "{t}a", "{t}b"]]);
+  world.server(SOURCE).reply("+OK\r\n");
+  client.send("SMOVE a b m", "ZUNIONSTORE {t}dst 2 {t}a {t}b");
+  expect(world.server(SOURCE).requests()).toEqual([[...MIGRATE, "KEYS", "a"]]);
+  world.server(SOURCE).reply("+OK\r\n");
+  const keys = world
+    .server(SOURCE)
+    .requests()
+    .flatMap((args) => args.slice(7));
+  expect(keys.toSorted()).toEqual(["{t}a", "{t}b", "{t}dst"]);
 });
 
 test("A fill waits for a key that is being pulled, and the request still goes where it was meant", async () => {
