@@ -4,8 +4,8 @@
  *   address -> SharedBackend (counted users) -> lanes[database][i] -> Backend
  *
  * Primaries and replicas have pools of their own, even for equal addresses: a replica connection
- * can be stale without a write ever meeting it. Connections to database 0 open when an address is first
- * used, those to another database when a session first needs it. With several connections in
+ * can be stale without a write ever meeting it. Connections to database 0 open when an address is
+ * first used, those to another database when a session first needs it. With several connections in
  * parallel a session keeps to one of them, so that its requests keep their order.
  *
  * Source: Codis pkg/proxy/backend.go `sharedBackendConnPool`; there a request picked at random.
