@@ -1,16 +1,16 @@
 /**
  * The server's configuration: keys as in redis.conf, in TOML (`maxmemory = "1gb"`). The table gives
- * the file's rules and defaults; `runtime-config.ts` says which keys CONFIG SET may change.
+ * the file's rules and defaults; commands/config-command.ts says which keys CONFIG SET may change.
  */
 
-import type { ConfigOf, ConfigTable } from "../base/config.ts";
+import { type ConfigOf, type ConfigTable, notEmpty } from "../base/config.ts";
 
 export const SERVER_CONFIG = {
   bind: {
     kind: "string",
     default: "127.0.0.1",
     comment: "Address to listen on; one. 0.0.0.0 means all of IPv4.",
-    check: (value) => (value === "" ? "must not be empty" : undefined),
+    check: notEmpty,
   },
   port: {
     kind: "int",

@@ -8,6 +8,7 @@ import { Arena } from "./arena/arena.ts";
 import { dictDrain } from "./arena/dict.ts";
 import { entryKind, entryValueWord } from "./arena/entry.ts";
 import { Keyspace } from "./keyspace.ts";
+import { Locator } from "./locator.ts";
 import { STRING, VALUE_TYPES } from "./types/value-type.ts";
 
 /** Elements of a value freed at once when it is removed; what is left is freed in later turns. */
@@ -33,6 +34,7 @@ export interface DatabaseHooks {
 
 export class Databases {
   readonly arena = new Arena();
+  readonly locator = new Locator();
   readonly all: readonly Keyspace[];
   readonly hooks: DatabaseHooks = {};
   /** Unix ms, read once per turn; keys expire by it. */
@@ -112,7 +114,7 @@ export class Databases {
     if (type !== STRING) this.release(type, ref);
   };
 
-  /** Empties all databases at once. Costs the size of the arena's tables, not the number of keys. */
+  /** Empties all databases at once. Costs the number of the arena's chunks, not of keys. */
   flushAll(): void {
     this.hooks.beforeFlush?.(undefined);
     for (const db of this.all) db.forget();

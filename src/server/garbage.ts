@@ -1,9 +1,9 @@
 /**
- * Keeps what the sockets leave behind from piling up. Bun hands over every received chunk in a buffer
- * of its own; the collector counts the arena as part of the heap and lets garbage grow in proportion
- * to it, so a server with a gigabyte of keys would carry hundreds of megabytes of old requests.
- * Large chunks are therefore freed at once, and after so many bytes of small ones the collector runs:
- * 2 to 5 ms, whatever the number of keys, because keys are not objects.
+ * Keeps what the sockets leave behind from piling up. Bun hands over every received chunk in a
+ * buffer of its own; the collector counts the arena as part of the heap and lets garbage grow in
+ * proportion to it, so a server with a gigabyte of keys would carry hundreds of megabytes of old
+ * requests. Large chunks are therefore freed at once, and after so many bytes of small ones the
+ * collector runs: 2 to 5 ms, whatever the number of keys, because keys are not objects.
  */
 
 /** A chunk of at least this many bytes is freed by itself: cheaper than collecting it. */

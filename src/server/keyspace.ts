@@ -15,23 +15,9 @@
  */
 
 import { copyBytes } from "../base/bytes.ts";
-import { crc32, hashTag, SLOT_COUNT, tagEnd, tagStart } from "../slots/hash.ts";
+import { SLOT_COUNT } from "../slots/hash.ts";
 import type { Arena } from "./arena/arena.ts";
-import {
-  createDict,
-  dictCount,
-  dictDrain,
-  dictFind,
-  dictFirstCandidate,
-  dictInsert,
-  dictOwnerWord,
-  dictRandom,
-  dictRemove,
-  dictReplace,
-  dictScan,
-  nextCandidate,
-  setDictOwnerWord,
-} from "./arena/dict.ts";
+import { nextCandidate } from "./arena/dict.ts";
 import {
   createEntry,
   ENTRY_KEY_BYTES_MAX,
@@ -39,7 +25,6 @@ import {
   ENTRY_MARK,
   ENTRY_NUMBER,
   entryFlags,
-  entryHash,
   entryKeyLength,
   entryKeyOffset,
   entryKind,
@@ -54,25 +39,14 @@ import {
   setEntryNumber,
 } from "./arena/entry.ts";
 import type { Databases } from "./databases.ts";
+import type { Locator } from "./locator.ts";
 import { KEY_TOO_LONG, ReplyError } from "./replies.ts";
-import {
-  addToTagGroup,
-  firstOfTagGroup,
-  moveInTagGroup,
-  nextOfTagGroup,
-  removeFromTagGroup,
-} from "./tags.ts";
+import { SlotDicts } from "./slot-dicts.ts";
+import { nextOfTagGroup } from "./tags.ts";
 import { STRING } from "./types/value-type.ts";
 import { WARM_WINDOW, type WarmKeys } from "./warm.ts";
 
-/** Owner's words of a slot's dictionary. */
-const VOLATILE = 0;
-const TAG_GROUPS = 1;
-
-/**
- * Rotation that brings the bits of the CRC which all keys of a slot share to the top of the hash.
- */
-const SLOT_BITS = 10;
+/** Flags that an entry keeps whatever its value becomes. */
 const FLAGS_KEPT = ENTRY_LINKS | ENTRY_MARK;
 
 /** Entries that `warm` looks at. Filled so that no load can be left out as useless. */
@@ -86,29 +60,18 @@ export class Keyspace {
   size = 0;
   /** Keys with an expiry. */
   volatileCount = 0;
-  /** Dictionary of each slot, 0 while it is empty. */
-  #slots = new Int32Array(SLOT_COUNT);
+  #slots: SlotDicts;
   /** No key of the slot expires before this (unix ms); may be early, never late. */
   #slotExpiry = new Float64Array(SLOT_COUNT).fill(Number.POSITIVE_INFINITY);
 
-  /** What `warm` found out about keys that are about to be looked up, and which of them is next. */
-  #warmBuf: Buffer | undefined;
-  readonly #warmFrom = new Int32Array(WARM_WINDOW);
-  readonly #warmTo = new Int32Array(WARM_WINDOW);
-  readonly #warmTagCrc = new Int32Array(WARM_WINDOW);
-  readonly #warmHash = new Int32Array(WARM_WINDOW);
-  readonly #warmIsTagged = new Uint8Array(WARM_WINDOW);
-  #warmNext = 0;
-
-  /** What `#locate` found out about the last key. */
-  #slot = 0;
-  #hash = 0;
-  #tagCrc = 0;
-  #isTagged = false;
+  /** What is known about the key that was looked up last; one for all databases. */
+  readonly #located: Locator;
 
   constructor(databases: Databases, index: number) {
     this.databases = databases;
     this.arena = databases.arena;
+    this.#located = databases.locator;
+    this.#slots = new SlotDicts(databases.arena);
     this.index = index;
   }
 
@@ -133,10 +96,9 @@ export class Keyspace {
   }
 
   #find(key: Buffer, from: number, to: number): number {
-    this.#locate(key, from, to);
-    const head = this.#slots[this.#slot]!;
-    if (head === 0) return 0;
-    const entry = dictFind(this.arena, head, this.#hash, key, from, to);
+    const located = this.#located;
+    located.locate(key, from, to);
+    const entry = this.#slots.find(located, key, from, to);
     if (entry === 0 || this.volatileCount === 0 || !this.isExpired(entry)) return entry;
     this.expire(entry);
     return 0;
@@ -147,55 +109,19 @@ export class Keyspace {
    * but the first is short and its rounds independent, so that their waits for memory overlap.
    */
   warm(keys: WarmKeys): void {
-    const { buf, from, to, count } = keys;
-    this.#warmBuf = undefined;
-    for (let i = 0; i < count; i++) {
-      this.#locate(buf, from[i]!, to[i]!);
-      this.#warmFrom[i] = from[i]!;
-      this.#warmTo[i] = to[i]!;
-      this.#warmTagCrc[i] = this.#tagCrc;
-      this.#warmHash[i] = this.#hash;
-      this.#warmIsTagged[i] = this.#isTagged ? 1 : 0;
-    }
-    // A window that is not full ends with positions no key has.
-    this.#warmFrom.fill(-1, count);
-    this.#warmBuf = buf;
-    this.#warmNext = 0;
     const { arena } = this;
+    const { count } = keys;
+    const located = this.#located;
+    located.locateAll(keys);
     for (let i = 0; i < count; i++) {
-      const head = this.#slots[this.#warmTagCrc[i]! & (SLOT_COUNT - 1)]!;
-      warmEntries[i] = head === 0 ? 0 : dictFirstCandidate(arena, head, this.#warmHash[i]!);
+      warmEntries[i] = this.#slots.firstCandidate(located.slotAhead(i), located.hashAhead(i));
     }
-    for (let i = 0; i < count; i++) {
-      warmEntries[i] = nextCandidate(arena, warmEntries[i]!, this.#warmHash[i]!);
+    // The first entry of a bucket, then the one behind it where the first is another key's.
+    for (let round = 0; round < 2; round++) {
+      for (let i = 0; i < count; i++) {
+        warmEntries[i] = nextCandidate(arena, warmEntries[i]!, located.hashAhead(i));
+      }
     }
-    for (let i = 0; i < count; i++) {
-      warmEntries[i] = nextCandidate(arena, warmEntries[i]!, this.#warmHash[i]!);
-    }
-  }
-
-  #locate(key: Buffer, from: number, to: number): void {
-    if (this.#warmBuf === key && this.#takeWarm(from, to)) return;
-    const tagged = hashTag(key, from, to);
-    const crc = crc32(key, tagStart, tagEnd) | 0;
-    const whole = tagged ? crc32(key, from, to) | 0 : crc;
-    this.#isTagged = tagged;
-    this.#tagCrc = crc;
-    this.#slot = crc & (SLOT_COUNT - 1);
-    this.#hash = (whole >>> SLOT_BITS) | (whole << (32 - SLOT_BITS));
-  }
-
-  /** Commands look up keys in the order of their requests, some of them more than once. */
-  #takeWarm(from: number, to: number): boolean {
-    let i = this.#warmNext;
-    if (this.#warmFrom[i] !== from && ++i < WARM_WINDOW && this.#warmFrom[i] !== from) return false;
-    if (i === WARM_WINDOW || this.#warmTo[i] !== to) return false;
-    this.#warmNext = i;
-    this.#tagCrc = this.#warmTagCrc[i]!;
-    this.#slot = this.#tagCrc & (SLOT_COUNT - 1);
-    this.#hash = this.#warmHash[i]!;
-    this.#isTagged = this.#warmIsTagged[i] === 1;
-    return true;
   }
 
   #tellSnapshot(entry: number): void {
@@ -221,7 +147,7 @@ export class Keyspace {
    */
   insert(key: Buffer, from: number, to: number, type: number, valueWord: number): number {
     if (to - from > ENTRY_KEY_BYTES_MAX) throw new ReplyError(KEY_TOO_LONG);
-    this.#locate(key, from, to);
+    this.#located.locate(key, from, to);
     return this.#insertLocated(key, from, to, type, valueWord, 0);
   }
 
@@ -234,25 +160,16 @@ export class Keyspace {
     valueWord: number,
     number: number,
   ): number {
-    const arena = this.arena;
-    const flags =
-      kindFlags(type) | (this.#isTagged ? ENTRY_LINKS : 0) | this.databases.epoch | number;
-    const entry = createEntry(arena, this.#hash, flags, key, from, to, valueWord);
-    let head = this.#slots[this.#slot]!;
-    if (head === 0) {
-      head = createDict(arena);
-      this.#slots[this.#slot] = head;
-    }
-    dictInsert(arena, head, entry);
+    const { arena } = this;
+    const located = this.#located;
+    const links = located.isTagged ? ENTRY_LINKS : 0;
+    const flags = kindFlags(type) | links | this.databases.epoch | number;
+    const entry = createEntry(arena, located.hash, flags, key, from, to, valueWord);
+    this.#slots.add(located, entry);
     this.size++;
     if (number !== 0) {
       setEntryNumber(arena, entry, Number.POSITIVE_INFINITY);
       this.#countVolatile(entry, 1);
-    }
-    if (this.#isTagged) {
-      const groups = dictOwnerWord(arena, head, TAG_GROUPS);
-      const now = addToTagGroup(arena, groups, this.#tagCrc, entry);
-      if (now !== groups) setDictOwnerWord(arena, head, TAG_GROUPS, now);
     }
     return entry;
   }
@@ -317,7 +234,7 @@ export class Keyspace {
     const dropsExpiry = (flags & ENTRY_NUMBER) !== 0 && !keepExpiry;
     const moved = resizeEntry(arena, entry, (flags & kept) | kindFlags(type), valueWord, keptBytes);
     if (oldType !== STRING) this.databases.release(oldType, oldWord);
-    if (moved !== entry) this.#replace(entry, moved);
+    if (moved !== entry) this.#slots.replace(entry, moved);
     if (dropsExpiry) this.#countVolatile(moved, -1);
     return moved;
   }
@@ -336,45 +253,16 @@ export class Keyspace {
   }
 
   #takeOut(entry: number): void {
-    const arena = this.arena;
     const slot = this.slotOf(entry);
-    const head = this.#slots[slot]!;
-    const flags = entryFlags(arena, entry);
-    if (flags & ENTRY_NUMBER) this.#countVolatile(entry, -1);
-    if (flags & ENTRY_LINKS) {
-      const groups = dictOwnerWord(arena, head, TAG_GROUPS);
-      const now = removeFromTagGroup(arena, groups, this.#tagCrcOf(entry), entry);
-      if (now !== groups) setDictOwnerWord(arena, head, TAG_GROUPS, now);
-    }
-    dictRemove(arena, head, entry);
-    arena.free(entry);
+    if (entryFlags(this.arena, entry) & ENTRY_NUMBER) this.#countVolatile(entry, -1);
+    if (this.#slots.remove(slot, entry)) this.#slotExpiry[slot] = Number.POSITIVE_INFINITY;
+    this.arena.free(entry);
     this.size--;
-    if (dictCount(arena, head) > 0) return;
-    dictDrain(arena, head, Number.POSITIVE_INFINITY, () => {});
-    this.#slots[slot] = 0;
-    this.#slotExpiry[slot] = Number.POSITIVE_INFINITY;
-  }
-
-  #replace(entry: number, moved: number): void {
-    const head = this.#slots[this.slotOf(moved)]!;
-    dictReplace(this.arena, head, entry, moved);
-    if ((entryFlags(this.arena, moved) & ENTRY_LINKS) === 0) return;
-    const groups = dictOwnerWord(this.arena, head, TAG_GROUPS);
-    moveInTagGroup(this.arena, groups, this.#tagCrcOf(moved), moved);
-  }
-
-  #tagCrcOf(entry: number): number {
-    const at = entryKeyOffset(this.arena, entry);
-    const memory = entryMemory(this.arena, entry);
-    hashTag(memory, at, at + entryKeyLength(this.arena, entry));
-    return crc32(memory, tagStart, tagEnd) | 0;
   }
 
   /** The slot of a key that exists. */
   slotOf(entry: number): number {
-    if (entryFlags(this.arena, entry) & ENTRY_LINKS)
-      return this.#tagCrcOf(entry) & (SLOT_COUNT - 1);
-    return entryHash(this.arena, entry) >>> (32 - SLOT_BITS);
+    return this.#slots.slotOf(entry);
   }
 
   /** When the key expires, unix ms; NaN when never. */
@@ -390,7 +278,7 @@ export class Keyspace {
     if ((flags & ENTRY_NUMBER) === 0) {
       const word = entryValueWord(this.arena, entry);
       moved = resizeEntry(this.arena, entry, flags | ENTRY_NUMBER, word, word);
-      if (moved !== entry) this.#replace(entry, moved);
+      if (moved !== entry) this.#slots.replace(entry, moved);
       this.#countVolatile(moved, 1);
     }
     setEntryNumber(this.arena, moved, atMs);
@@ -405,19 +293,13 @@ export class Keyspace {
     if ((flags & ENTRY_NUMBER) === 0) return entry;
     const word = entryValueWord(this.arena, entry);
     const moved = resizeEntry(this.arena, entry, flags & ~ENTRY_NUMBER, word, word);
-    if (moved !== entry) this.#replace(entry, moved);
+    if (moved !== entry) this.#slots.replace(entry, moved);
     this.#countVolatile(moved, -1);
     return moved;
   }
 
   #countVolatile(entry: number, change: 1 | -1): void {
-    const head = this.#slots[this.slotOf(entry)]!;
-    setDictOwnerWord(
-      this.arena,
-      head,
-      VOLATILE,
-      dictOwnerWord(this.arena, head, VOLATILE) + change,
-    );
+    this.#slots.countVolatile(this.slotOf(entry), change);
     this.volatileCount += change;
   }
 
@@ -441,14 +323,12 @@ export class Keyspace {
 
   /** Keys of a slot, those that expired and were not noticed yet included. */
   slotSize(slot: number): number {
-    const head = this.#slots[slot]!;
-    return head === 0 ? 0 : dictCount(this.arena, head);
+    return this.#slots.count(slot);
   }
 
   /** Keys of a slot that have an expiry. */
   slotVolatile(slot: number): number {
-    const head = this.#slots[slot]!;
-    return head === 0 ? 0 : dictOwnerWord(this.arena, head, VOLATILE);
+    return this.#slots.volatileCount(slot);
   }
 
   /** No key of the slot expires before this (unix ms). */
@@ -466,15 +346,12 @@ export class Keyspace {
    * @param cursor 0 to start @returns the next cursor (u32), 0 at the end
    */
   scanSlot(slot: number, cursor: number, found: number[]): number {
-    const head = this.#slots[slot]!;
-    return head === 0 ? 0 : dictScan(this.arena, head, cursor, found);
+    return this.#slots.scan(slot, cursor, found);
   }
 
   /** The first entry whose tag has this CRC32 (signed), or 0; only tagged keys are in a group. */
   firstOfTag(crc: number): number {
-    const head = this.#slots[crc & (SLOT_COUNT - 1)]!;
-    if (head === 0) return 0;
-    return firstOfTagGroup(this.arena, dictOwnerWord(this.arena, head, TAG_GROUPS), crc);
+    return this.#slots.firstOfTag(crc);
   }
 
   /** The entry after `entry` of the same tag group, or 0; in no order. */
@@ -487,7 +364,7 @@ export class Keyspace {
     let skip = Math.floor(random() * this.size);
     for (let slot = 0; slot < SLOT_COUNT; slot++) {
       const size = this.slotSize(slot);
-      if (skip < size) return dictRandom(this.arena, this.#slots[slot]!, random);
+      if (skip < size) return this.#slots.random(slot, random);
       skip -= size;
     }
     return 0;
@@ -496,20 +373,20 @@ export class Keyspace {
   /** Removes all keys; their memory comes back in later turns. */
   flush(): void {
     this.databases.hooks.beforeFlush?.(this);
-    for (const head of this.#slots) {
-      if (head === 0) continue;
-      const groups = dictOwnerWord(this.arena, head, TAG_GROUPS);
-      // Groups look like keys with a structure to the one that drains, but name no value of their
-      // own.
+    this.#slots.forget((head, groups) => {
       if (groups !== 0) this.databases.releaseGroups(groups);
       this.databases.releaseSlot(head);
-    }
-    this.forget();
+    });
+    this.#forgetCounts();
   }
 
   /** For Databases.flushAll, which gives the memory back itself. */
   forget(): void {
-    this.#slots.fill(0);
+    this.#slots.forget(() => {});
+    this.#forgetCounts();
+  }
+
+  #forgetCounts(): void {
     this.#slotExpiry.fill(Number.POSITIVE_INFINITY);
     this.size = 0;
     this.volatileCount = 0;

@@ -1,11 +1,11 @@
 /**
  * One client's socket: requests in, replies out.
  *
- *   socket ── chunk ──> decoder ── request ──> execute ── reply ──> connection.out ── flush ──> socket
+ *   socket ── chunk ──> decoder ── request ──> execute ── reply ──> connection.out ──> socket
  *
- * Replies of everything a chunk holds leave in one write. A client that does not take its replies is
- * not read from until it does; a chunk that holds more work than a turn may take is gone on with in
- * the next one. Both ways the rest waits in the decoder, and the socket is paused.
+ * Replies of everything a chunk holds leave in one write. A client that does not take its replies
+ * is not read from until it does; a chunk that holds more work than a turn may take is gone on with
+ * in the next one. Both ways the rest waits in the decoder, and the socket is paused.
  */
 
 import type { Connection, ConnectionOwner } from "../net/connection.ts";

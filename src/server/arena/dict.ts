@@ -137,7 +137,7 @@ export function dictFirstCandidate(arena: Arena, head: number, hash: number): nu
   return dictBucket(arena, head, bucketOf(arena, head, hash));
 }
 
-/** `entry` when it is 0 or has this hash, else the next of its chain: touches one entry's memory. */
+/** `entry` when it is 0 or has this hash, else the next of its chain: touches one entry. */
 export function nextCandidate(arena: Arena, entry: number, hash: number): number {
   if (entry === 0) return 0;
   const words = wordsAt(arena, entry);

@@ -147,7 +147,7 @@ function reset(call: Call): void {
   call.out.simple("RESET");
 }
 
-/** Argument `i` as the number of a database. @throws ReplyError "invalid DB index" or out of range */
+/** Argument `i` as the number of a database. @throws ReplyError `error`, or out of range */
 export function readDbIndex(call: Call, i: number, error: ReplyError): number {
   const index = argInteger(call, i, error);
   if (index < 0 || index >= call.server.config.databases) throw new ReplyError(DB_OUT_OF_RANGE);

@@ -1,4 +1,7 @@
-/** Which function serves a command. One object per family; a served row without one does not compile. */
+/**
+ * Which function serves a command. One object per family; a served row without a handler does not
+ * compile.
+ */
 
 import type { ServedCommand } from "../../commands/table.ts";
 import type { Handler } from "../call.ts";

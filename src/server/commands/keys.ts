@@ -80,7 +80,7 @@ interface Target {
   readonly key: number;
 }
 
-/** A new key with a string's bytes, expiry not yet set. @param entry of the string that is copied */
+/** A new key with the bytes of the string in `entry`, expiry not yet set. */
 function insertString(call: Call, entry: number, { db, key }: Target): number {
   const length = entryValueLength(call.arena, entry);
   const to = db.insert(call.buf, argStart(call, key), argEnd(call, key), STRING, length);
