@@ -148,6 +148,20 @@ export function configToJson<T extends ConfigTable>(
   return shown;
 }
 
+// -- rules that several tables have -------------------------------------------------------------
+
+/** A `check` of texts: there must be something. */
+export function notEmpty(value: string): string | undefined {
+  return value === "" ? "must not be empty" : undefined;
+}
+
+/** A `check` of credentials: nothing, or a name, a colon and a password. */
+export function userAndPassword(value: string): string | undefined {
+  return value === "" || value.indexOf(":") > 0 ? undefined : "must be user:password";
+}
+
+// ----------------------------------------------------------------------------------------------
+
 function showValue(row: ConfigRow, value: ConfigValue): ConfigValue {
   if (row.kind === "size") return formatSize(value as number);
   if (row.kind === "duration") return formatDuration(value as number);

@@ -3,11 +3,8 @@
  * spec/dashboard.md 2.
  */
 
-import type { ConfigOf, ConfigTable } from "../base/config.ts";
-import { isProductName } from "../model/paths.ts";
-
-const notEmpty = (value: string): string | undefined =>
-  value === "" ? "must not be empty" : undefined;
+import { type ConfigOf, type ConfigTable, notEmpty, userAndPassword } from "../base/config.ts";
+import { PRODUCT_NAME_ROW } from "../model/product-name.ts";
 
 const positive = (value: number): string | undefined =>
   value > 0 ? undefined : "must be more than 0";
@@ -36,8 +33,7 @@ export const DASHBOARD_CONFIG = {
     default: "",
     comment: "user:password, for coordinators that know users.",
     secret: "blank",
-    check: (value) =>
-      value === "" || value.indexOf(":") > 0 ? undefined : "must be user:password",
+    check: userAndPassword,
     complaint: () => "invalid auth",
   },
   admin_addr: {
@@ -46,16 +42,7 @@ export const DASHBOARD_CONFIG = {
     comment: "Where the HTTP API listens; port 0 takes a free one.",
     check: notEmpty,
   },
-  product_name: {
-    kind: "string",
-    default: "codis-demo",
-    comment: "The name of the cluster.",
-    check: (value) =>
-      isProductName(value)
-        ? undefined
-        : "must be a word character, then word characters, dots or dashes",
-    complaint: (value) => (value === "" ? "invalid product_name" : `bad product name = ${value}`),
-  },
+  product_name: PRODUCT_NAME_ROW,
   product_auth: {
     kind: "string",
     default: "",

@@ -13,11 +13,6 @@
 /** The folder of all products. */
 export const PRODUCTS_DIR = "/codis3";
 
-/** Word character first, then word characters, dots and dashes. */
-export function isProductName(name: string): boolean {
-  return /^\w[\w.-]*$/.test(name);
-}
-
 export function productDir(product: string): string {
   return `${PRODUCTS_DIR}/${product}`;
 }

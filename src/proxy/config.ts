@@ -3,14 +3,17 @@
  * Source: Codis pkg/proxy/config.go; spec/proxy.md 1.1.
  */
 
-import { type ConfigOf, type ConfigTable, checkConfig } from "../base/config.ts";
+import {
+  type ConfigOf,
+  type ConfigTable,
+  checkConfig,
+  notEmpty,
+  userAndPassword,
+} from "../base/config.ts";
 import { CodisError } from "../base/errors.ts";
-import { isProductName } from "../model/paths.ts";
+import { PRODUCT_NAME_ROW } from "../model/product-name.ts";
 
 const PROTO_TYPES = ["tcp", "tcp4", "tcp6"];
-
-const notEmpty = (value: string): string | undefined =>
-  value === "" ? "must not be empty" : undefined;
 
 export const PROXY_CONFIG = {
   proto_type: {
@@ -51,8 +54,7 @@ export const PROXY_CONFIG = {
     default: "",
     comment: "Read, and not acted on yet: user:password at that coordinator.",
     secret: "blank",
-    check: (value) =>
-      value === "" || value.indexOf(":") > 0 ? undefined : "must be user:password",
+    check: userAndPassword,
     complaint: () => "invalid auth",
   },
   jodis_timeout: {
@@ -65,16 +67,7 @@ export const PROXY_CONFIG = {
     default: false,
     comment: "Read, and not acted on yet: register at the path of Codis 2.",
   },
-  product_name: {
-    kind: "string",
-    default: "codis-demo",
-    comment: "The name of the cluster.",
-    check: (value) =>
-      isProductName(value)
-        ? undefined
-        : "must be a word character, then word characters, dots or dashes",
-    complaint: (value) => (value === "" ? "invalid product_name" : `bad product name = ${value}`),
-  },
+  product_name: PRODUCT_NAME_ROW,
   product_auth: {
     kind: "string",
     default: "",

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { decodeRecord, encodeJson, encodeRecord } from "../../src/model/encode.ts";
 import { GROUP } from "../../src/model/group.ts";
-import { groupPath, isProductName, slotPath } from "../../src/model/paths.ts";
+import { groupPath, slotPath } from "../../src/model/paths.ts";
+import { isProductName } from "../../src/model/product-name.ts";
 import { PROXY } from "../../src/model/proxy.ts";
 import { SENTINEL } from "../../src/model/sentinel.ts";
 import { MAPPING, offlineMapping, SLOT, SLOTS } from "../../src/model/slot.ts";
