@@ -9,11 +9,15 @@
  * executed after newer ones. So the next link first has the target close that connection: what the
  * target has not executed by then it never will.
  *
+ * A target of the redis family knows no SLOTSRESTORE: it gets a RESTORE per key instead, and the
+ * first move over a link is sent twice.
+ *
  * Source: spec/server.md 5 (messages, time limits, texts).
  */
 
 import { CodisError } from "../base/errors.ts";
 import { Fifo } from "../base/fifo.ts";
+import { isUnknownCommand } from "../commands/family.ts";
 import type { Connection, ConnectionOwner } from "../net/connection.ts";
 import { dial } from "../net/dial.ts";
 import type { ReplyWriter } from "../resp/encoder.ts";
@@ -31,13 +35,15 @@ const MINUS = 0x2d;
 const COLON = 0x3a;
 
 /** What a reply answers. */
-export type Step = "auth" | "kill" | "select" | "restore";
+export type Step = "auth" | "kill" | "select" | "slotsrestore" | "restore";
 
 /** Whom the link tells. `Move` is whatever the owner puts in. */
 export interface LinkOwner<Move> {
   opened(link: MigrationLink<Move>): void;
-  /** The move's SLOTSRESTORE is answered, and not by an error. */
+  /** All that was sent for the move is answered, and not by an error. */
   restored(move: Move): void;
+  /** The target knows no SLOTSRESTORE: the move is to be sent again, as RESTORE per key. */
+  unknown(move: Move): void;
   /** The link is of no use any more. `failed` follows for every move that was given to it. */
   closed(link: MigrationLink<Move>): void;
   /** @param text of the error to answer, without `-` */
@@ -49,12 +55,16 @@ export interface Sending {
   /** Of this server, "" for none; the target's must be the same. */
   readonly password: string;
   readonly timeoutMs: number;
-  /** Holds the SLOTSRESTORE request. */
+  /** Holds one SLOTSRESTORE, or as many RESTORE as `restores` says. */
   readonly request: ReplyWriter;
+  /** 0 when it is a SLOTSRESTORE. */
+  readonly restores: number;
 }
 
 interface Expected<Move> {
   readonly step: Step;
+  /** Nothing more of the move follows. */
+  readonly isLast: boolean;
   readonly move: Move;
   readonly timeoutMs: number;
 }
@@ -62,6 +72,8 @@ interface Expected<Move> {
 export class MigrationLink<Move> implements ConnectionOwner {
   readonly address: string;
   isOpen = false;
+  /** False once the target said that it does not know SLOTSRESTORE. */
+  knowsSlots = true;
   /** Moves that wait for the link to open. */
   readonly waiting: Move[] = [];
   /** By the owner's clock; for closing idle links. */
@@ -110,7 +122,7 @@ export class MigrationLink<Move> implements ConnectionOwner {
 
   /** Sends a move's keys. The link is open. */
   send(move: Move, sending: Sending): void {
-    const { dbIndex, password, timeoutMs, request } = sending;
+    const { dbIndex, password, timeoutMs, request, restores } = sending;
     const { out } = this.#connection!;
     const wasIdle = this.#expected.length === 0;
     if (!this.#hasIntroduced) {
@@ -125,7 +137,11 @@ export class MigrationLink<Move> implements ConnectionOwner {
       this.#request(out, ["SELECT", String(dbIndex)], "select", move, timeoutMs);
     }
     out.append(request.buf, request.head, request.length);
-    this.#expected.push({ step: "restore", move, timeoutMs });
+    if (restores === 0)
+      this.#expected.push({ step: "slotsrestore", isLast: true, move, timeoutMs });
+    for (let i = 1; i <= restores; i++) {
+      this.#expected.push({ step: "restore", isLast: i === restores, move, timeoutMs });
+    }
     this.#connection!.markDirty();
     if (wasIdle) this.#armTimer();
   }
@@ -139,7 +155,7 @@ export class MigrationLink<Move> implements ConnectionOwner {
   ): void {
     out.array(words.length);
     for (const word of words) out.bulkText(word);
-    this.#expected.push({ step, move, timeoutMs });
+    this.#expected.push({ step, isLast: false, move, timeoutMs });
   }
 
   /** Closes a link nobody waits for. */
@@ -192,17 +208,22 @@ export class MigrationLink<Move> implements ConnectionOwner {
       this.#fail(READ_FAILED);
       return;
     }
-    const { step, move } = expected;
+    const { step, isLast, move } = expected;
     const isStatus = firstByte === PLUS;
+    const isRestore = step === "slotsrestore" || step === "restore";
     if (step === "kill") {
       this.#killed(line);
-    } else if (step === "restore" ? firstByte === MINUS : !isStatus) {
-      const what = step === "restore" ? "migration" : step;
-      this.#end(move, `ERR error on slotsrestore, ${what} failed`);
+    } else if (step === "slotsrestore" && isUnknownCommand(line.slice(1))) {
+      this.knowsSlots = false;
+      this.#armTimer();
+      this.#owner.unknown(move);
+      return;
+    } else if (isRestore ? firstByte === MINUS : !isStatus) {
+      this.#end(move, `ERR error on slotsrestore, ${isRestore ? "migration" : step} failed`);
       return;
     }
     this.#armTimer();
-    if (step === "restore") this.#owner.restored(move);
+    if (isLast) this.#owner.restored(move);
   }
 
   /** Any answer will do: the connection is closed, or it was gone already. */

@@ -176,6 +176,14 @@ export class Migrations implements LinkOwner<Move> {
     this.#succeed(move);
   }
 
+  unknown(move: Move): void {
+    this.#state.databases.nowMs = this.#state.clock.now();
+    // They are locked, but the time of some may be over.
+    move.keys = move.keys.filter((key) => move.db.peek(key, 0, key.length) !== 0);
+    if (move.keys.length === 0) this.#succeed(move);
+    else this.#transmit(move, move.link!);
+  }
+
   closed(link: MigrationLink<Move>): void {
     if (this.#links.get(link.address) === link) this.#links.delete(link.address);
   }
@@ -263,40 +271,53 @@ export class Migrations implements LinkOwner<Move> {
       this.#connect(move);
       return;
     }
+    move.lock = lock;
+    this.#locks.add(lock);
+    this.isBusy = true;
+    this.#transmit(move, link);
+  }
+
+  #transmit(move: Move, link: MigrationLink<Move>): void {
     const request = this.#request;
     request.clear();
-    this.#writeRestore(move, request);
+    this.#writeRestore(move, request, link.knowsSlots);
     if (request.length > GROUP_BYTES_MAX) {
       this.failed(move, GROUP_TOO_LARGE);
     } else {
-      move.lock = lock;
-      this.#locks.add(lock);
-      this.isBusy = true;
       link.lastUsedMs = this.#state.clock.monotonic();
       link.send(move, {
         dbIndex: move.db.index,
         password: this.#state.config.requirepass,
         timeoutMs: move.target.timeoutMs,
         request,
+        restores: link.knowsSlots ? 0 : move.keys.length,
       });
     }
     request.clear();
   }
 
-  #writeRestore(move: Move, request: ReplyWriter): void {
+  /** SLOTSRESTORE of all keys, or RESTORE of each for a target that does not know it. */
+  #writeRestore(move: Move, request: ReplyWriter, asOne: boolean): void {
     const { db, keys } = move;
     const { nowMs } = this.#state.databases;
     const payload = this.#payload;
-    request.array(1 + 3 * keys.length);
-    request.bulkText("SLOTSRESTORE");
+    if (asOne) {
+      request.array(1 + 3 * keys.length);
+      request.bulkText("SLOTSRESTORE");
+    }
     for (const key of keys) {
       const entry = db.peek(key, 0, key.length);
       const expiryMs = db.expiryOf(entry);
+      if (!asOne) {
+        request.array(5);
+        request.bulkText("RESTORE");
+      }
       request.bulk(key, 0, key.length);
       request.bulkInteger(Number.isNaN(expiryMs) ? 0 : Math.max(1, Math.round(expiryMs - nowMs)));
       payload.clear();
       writePayload(db.arena, entry, payload);
       request.bulk(payload.buf, 0, payload.length);
+      if (!asOne) request.bulkText("REPLACE");
       if (request.length > GROUP_BYTES_MAX) break;
     }
     payload.clear();

@@ -329,6 +329,72 @@ describe("Links", () => {
   });
 });
 
+describe("A target that knows no slots", () => {
+  const UNKNOWN = "-ERR unknown command 'SLOTSRESTORE', with args beginning with: '{t}a' \r\n";
+
+  /** A move of `{t}a` and `{t}b` that the target has refused and that was sent again. */
+  async function sentAgain() {
+    const target = startTarget();
+    const source = await startServer();
+    const mover = await connect(source);
+    const other = await connect(source);
+    await ask(other, "MSET", "{t}a", "1", "{t}b", "2", "free", "3");
+    mover.send(["SLOTSMGRTTAGONE", "127.0.0.1", target.port, 60_000, "{t}a"]);
+    expect(await target.nextText()).toBe("SELECT 0");
+    expect(await target.nextText()).toBe("SLOTSRESTORE {t}a 0 <payload> {t}b 0 <payload>");
+    target.reply(`+OK\r\n${UNKNOWN}`);
+    expect(await target.nextText()).toBe("RESTORE {t}a 0 <payload> REPLACE");
+    expect(await target.nextText()).toBe("RESTORE {t}b 0 <payload> REPLACE");
+    return { target, mover, other };
+  }
+
+  test("gets a RESTORE per key, and later moves begin with that", async () => {
+    const { target, mover, other } = await sentAgain();
+    target.reply("+OK\r\n");
+    expect(await ask(other, "MGET", "{t}a", "{t}b")).toBe("*2\r\n$1\r\n1\r\n$1\r\n2\r\n");
+    target.reply("+OK\r\n");
+    expect(await replyText(mover)).toBe(":2\r\n");
+    expect(await ask(other, "DBSIZE")).toBe(":1\r\n");
+    await ask(other, "PEXPIRE", "free", 600_000);
+    mover.send(["SLOTSMGRTONE", "127.0.0.1", target.port, 60_000, "free"]);
+    expect(await target.nextText()).toMatch(/^RESTORE free \d{6} <payload> REPLACE$/);
+    target.reply("+OK\r\n");
+    expect(await replyText(mover)).toBe(":1\r\n");
+  });
+
+  test("that refuses one of the keys leaves all of them at the source", async () => {
+    const { target, mover, other } = await sentAgain();
+    target.reply("+OK\r\n-OOM command not allowed when used memory > 'maxmemory'.\r\n");
+    expect(await replyText(mover)).toBe("-ERR error on slotsrestore, migration failed\r\n");
+    expect(await ask(other, "MGET", "{t}a", "{t}b")).toBe("*2\r\n$1\r\n1\r\n$1\r\n2\r\n");
+  });
+
+  test("that was asked by several moves at once gets each again", async () => {
+    const target = startTarget();
+    const source = await startServer();
+    const first = await connect(source);
+    const second = await connect(source);
+    await ask(first, "MSET", "a", "1", "b", "2");
+    first.send(["SLOTSMGRTONE", "127.0.0.1", target.port, 60_000, "a"]);
+    for (let i = 0; i < 2; i++) await target.next();
+    second.send(["SLOTSMGRTONE", "127.0.0.1", target.port, 60_000, "b"]);
+    await target.next();
+    target.reply(`+OK\r\n${UNKNOWN}${UNKNOWN}`);
+    expect(await target.nextText()).toBe("RESTORE a 0 <payload> REPLACE");
+    expect(await target.nextText()).toBe("RESTORE b 0 <payload> REPLACE");
+    target.reply("+OK\r\n+OK\r\n");
+    expect(await replyText(first)).toBe(":1\r\n");
+    expect(await replyText(second)).toBe(":1\r\n");
+  });
+
+  test("and no RESTORE either fails the move", async () => {
+    const { target, mover, other } = await sentAgain();
+    target.reply("-ERR unknown command 'RESTORE'\r\n");
+    expect(await replyText(mover)).toBe("-ERR error on slotsrestore, migration failed\r\n");
+    expect(await ask(other, "DBSIZE")).toBe(":3\r\n");
+  });
+});
+
 test("Every increment is either in the value that moved or in the one that came after", async () => {
   const source = await startServer();
   const target = await startServer();

@@ -66,7 +66,7 @@ export class ScriptedTarget {
   /** The next request as text, payloads as `<payload>`. */
   async nextText(): Promise<string> {
     const words = await this.next();
-    const isRestore = words[0]!.toString() === "SLOTSRESTORE";
+    const isRestore = /^(SLOTS)?RESTORE$/.test(words[0]!.toString());
     return words
       .map((word, i) => (isRestore && i > 0 && i % 3 === 0 ? "<payload>" : word.toString("latin1")))
       .join(" ");
