@@ -140,38 +140,6 @@ export const SERVER_CONFIG = {
     default: 128,
     comment: "Entries the slow log keeps.",
   },
-  "list-max-listpack-size": {
-    kind: "int",
-    default: -2,
-    min: -5,
-    max: 1 << 20,
-    comment: "Size of a list's nodes: elements, or -1 to -5 for 4, 8, 16, 32, 64 KiB.",
-  },
-  "hash-max-listpack-entries": {
-    kind: "int",
-    default: 512,
-    comment: "A hash with more fields becomes a hash table.",
-  },
-  "hash-max-listpack-value": {
-    kind: "int",
-    default: 64,
-    comment: "A hash with a longer field or value (bytes) becomes a hash table.",
-  },
-  "set-max-intset-entries": {
-    kind: "int",
-    default: 512,
-    comment: "A set of more integers becomes a hash table.",
-  },
-  "zset-max-listpack-entries": {
-    kind: "int",
-    default: 128,
-    comment: "A sorted set with more members becomes a skip list.",
-  },
-  "zset-max-listpack-value": {
-    kind: "int",
-    default: 64,
-    comment: "A sorted set with a longer member (bytes) becomes a skip list.",
-  },
 } as const satisfies ConfigTable;
 
 export type ServerConfig = ConfigOf<typeof SERVER_CONFIG>;

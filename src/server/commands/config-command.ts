@@ -22,21 +22,15 @@ const SETTABLE: ReadonlySet<string> = new Set<Key>([
   "appendfsync",
   "auto-aof-rewrite-min-size",
   "auto-aof-rewrite-percentage",
-  "hash-max-listpack-entries",
-  "hash-max-listpack-value",
-  "list-max-listpack-size",
   "maxclients",
   "maxmemory",
   "maxmemory-policy",
   "proto-max-bulk-len",
   "protected-mode",
   "requirepass",
-  "set-max-intset-entries",
   "slowlog-log-slower-than",
   "slowlog-max-len",
   "timeout",
-  "zset-max-listpack-entries",
-  "zset-max-listpack-value",
 ]);
 
 const INT_MAX = 2 ** 31 - 1;
