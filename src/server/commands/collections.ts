@@ -6,6 +6,7 @@
  */
 
 import { equalBytes } from "../../base/bytes.ts";
+import type { Arena } from "../arena/arena.ts";
 import { ENTRY_KEY_BYTES_MAX, entryValueWord } from "../arena/entry.ts";
 import {
   argEnd,
@@ -15,6 +16,7 @@ import {
   type Call,
   insertKey,
   readTyped,
+  writeTyped,
 } from "../call.ts";
 import { KEY_TOO_LONG, NOT_POSITIVE, ReplyError } from "../replies.ts";
 import type { ByteRange } from "../types/byte-range.ts";
@@ -76,6 +78,32 @@ export function storeHead(
   if (entry === 0) insertKey(call, i, type, head);
   else call.db.overwrite(entry, type, head, false);
   return true;
+}
+
+/** Removes what is called `buf[from, to)` from a collection. Returns whether it was there. */
+type RemoveByName = (arena: Arena, head: number, buf: Buffer, from: number, to: number) => boolean;
+
+/** HDEL, SREM, ZREM: `key name ...`. The key goes with the last of them. */
+export function removeNamed(
+  call: Call,
+  type: number,
+  remove: RemoveByName,
+  length: (arena: Arena, head: number) => number,
+): void {
+  const { arena, buf } = call;
+  const entry = writeTyped(call, 1, type);
+  if (entry === 0) {
+    call.out.integer(0);
+    return;
+  }
+  const head = entryValueWord(arena, entry);
+  let removed = 0;
+  for (let i = 2; i < call.argc; i++) {
+    if (remove(arena, head, buf, argStart(call, i), argEnd(call, i))) removed++;
+  }
+  if (length(arena, head) === 0) call.db.remove(entry);
+  call.dirty += removed;
+  call.out.integer(removed);
 }
 
 /** Throws ReplyError when argument `i`, a key to be made, is longer than a key can be. */

@@ -23,13 +23,14 @@ import {
 } from "../long-double.ts";
 import { NAN_OR_INFINITY, NOT_FLOAT_ERROR, OVERFLOW, ReplyError, wrongArity } from "../replies.ts";
 import { createByteRange } from "../types/byte-range.ts";
-import { HashWalk, hashDelete, hashGet, hashLength, hashRandom, hashSet } from "../types/hash.ts";
+import { HashWalk, hashGet, hashLength, hashRandom, hashRemove, hashSet } from "../types/hash.ts";
 import { HASH } from "../types/value-type.ts";
 import {
   checkMemberLengths,
   type Elements,
   headToGrow,
   readHead,
+  removeNamed,
   replyRange,
 } from "./collections.ts";
 import { pickRandom } from "./picks.ts";
@@ -123,22 +124,6 @@ function replyAll(call: Call, withFields: boolean, withValues: boolean): void {
     if (withFields) replyRange(call, walk.field);
     if (withValues) replyRange(call, walk.value);
   }
-}
-
-function remove(call: Call): void {
-  const entry = writeTyped(call, 1, HASH);
-  if (entry === 0) {
-    call.out.integer(0);
-    return;
-  }
-  const head = entryValueWord(call.arena, entry);
-  let removed = 0;
-  for (let i = 2; i < call.argc; i++) {
-    if (hashDelete(call.arena, head, call.buf, argStart(call, i), argEnd(call, i))) removed++;
-  }
-  if (hashLength(call.arena, head) === 0) call.db.remove(entry);
-  call.dirty += removed;
-  call.out.integer(removed);
 }
 
 /** Digits of any int64, or a float's text. */
@@ -241,7 +226,7 @@ function openFields(call: Call, head: number, isWide: boolean): Elements {
 }
 
 export const HASH_HANDLERS = {
-  HDEL: remove,
+  HDEL: (call) => removeNamed(call, HASH, hashRemove, hashLength),
   HEXISTS: exists,
   HGET: get,
   HGETALL: (call) => replyAll(call, true, true),

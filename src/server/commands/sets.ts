@@ -24,6 +24,7 @@ import {
   type Elements,
   headToGrow,
   readHead,
+  removeNamed,
   replyRange,
 } from "./collections.ts";
 import { pickRandom } from "./picks.ts";
@@ -41,22 +42,6 @@ function add(call: Call): void {
   }
   call.dirty += added;
   call.out.integer(added);
-}
-
-function remove(call: Call): void {
-  const entry = writeTyped(call, 1, SET);
-  if (entry === 0) {
-    call.out.integer(0);
-    return;
-  }
-  const head = entryValueWord(call.arena, entry);
-  let removed = 0;
-  for (let i = 2; i < call.argc; i++) {
-    if (setRemove(call.arena, head, call.buf, argStart(call, i), argEnd(call, i))) removed++;
-  }
-  if (setLength(call.arena, head) === 0) call.db.remove(entry);
-  call.dirty += removed;
-  call.out.integer(removed);
 }
 
 /** Whether argument `i` is a member; `head` may be 0. */
@@ -213,6 +198,6 @@ export const SET_HANDLERS = {
   SMOVE: move,
   SPOP: pop,
   SRANDMEMBER: (call) => pickRandom(call, SET, "", openMembers),
-  SREM: remove,
+  SREM: (call) => removeNamed(call, SET, setRemove, setLength),
   SSCAN: (call) => scanCollection(call, SET, openMembers),
 } as const satisfies Record<string, Handler>;

@@ -37,6 +37,7 @@ import {
   type Elements,
   headToGrow,
   readHead,
+  removeNamed,
   replyRange,
 } from "./collections.ts";
 import { pickRandom } from "./picks.ts";
@@ -168,22 +169,6 @@ const INCREMENT: AddOptions = {
   increments: true,
   first: 2,
 };
-
-function remove(call: Call): void {
-  const entry = writeTyped(call, 1, ZSET);
-  if (entry === 0) {
-    call.out.integer(0);
-    return;
-  }
-  const head = entryValueWord(call.arena, entry);
-  let removed = 0;
-  for (let i = 2; i < call.argc; i++) {
-    if (zsetRemove(call.arena, head, call.buf, argStart(call, i), argEnd(call, i))) removed++;
-  }
-  if (zsetLength(call.arena, head) === 0) call.db.remove(entry);
-  call.dirty += removed;
-  call.out.integer(removed);
-}
 
 /** Replies the score of the member in argument `i`, or nil; `head` may be 0. */
 function replyScoreOf(call: Call, head: number, i: number): void {
@@ -350,7 +335,7 @@ export const ZSET_HANDLERS = {
   ZPOPMIN: (call) => pop(call, false),
   ZRANDMEMBER: (call) => pickRandom(call, ZSET, "withscores", openMembers),
   ZRANK: (call) => rank(call, false),
-  ZREM: remove,
+  ZREM: (call) => removeNamed(call, ZSET, zsetRemove, zsetLength),
   ZREVRANK: (call) => rank(call, true),
   ZSCAN: (call) => scanCollection(call, ZSET, openMembers),
   ZSCORE: (call) => replyScoreOf(call, readHead(call, 1, ZSET), 2),

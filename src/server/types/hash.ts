@@ -12,13 +12,10 @@ import {
   dictDrain,
   dictFind,
   dictInsert,
-  dictRemove,
   dictReplace,
 } from "../arena/dict.ts";
 import {
   createEntry,
-  entryKeyLength,
-  entryKeyOffset,
   entryMemory,
   entryValueLength,
   entryValueOffset,
@@ -26,7 +23,7 @@ import {
 } from "../arena/entry.ts";
 import { type ByteRange, createByteRange } from "./byte-range.ts";
 import { createHead, FORM_TABLE, headBody } from "./head.ts";
-import { memberHash, TableWalk, tableBytes, tableRandom } from "./table.ts";
+import { memberHash, showName, TableWalk, tableBytes, tableRandom, tableRemove } from "./table.ts";
 import type { ValueType } from "./value-type.ts";
 
 /** An empty hash. */
@@ -88,19 +85,14 @@ export function hashSet(
 }
 
 /** Removes the field `buf[from, to)`. Returns whether it was there. */
-export function hashDelete(
+export function hashRemove(
   arena: Arena,
   head: number,
   buf: Buffer,
   from: number,
   to: number,
 ): boolean {
-  const dict = headBody(arena, head);
-  const entry = dictFind(arena, dict, memberHash(buf, from, to), buf, from, to);
-  if (entry === 0) return false;
-  dictRemove(arena, dict, entry);
-  arena.free(entry);
-  return true;
+  return tableRemove(arena, headBody(arena, head), buf, from, to);
 }
 
 /** A field at random into `field` and `value`; `random` gives [0, 1). The hash is not empty. */
@@ -112,7 +104,7 @@ export function hashRandom(
   value: ByteRange,
 ): void {
   const entry = tableRandom(arena, headBody(arena, head), random);
-  showField(arena, entry, field);
+  showName(arena, entry, field);
   showValue(arena, entry, value);
 }
 
@@ -146,7 +138,7 @@ export class HashWalk {
     const arena = this.#arena!;
     const entry = this.#table.next();
     if (entry === 0) return false;
-    showField(arena, entry, this.field);
+    showName(arena, entry, this.field);
     showValue(arena, entry, this.value);
     return true;
   }
@@ -183,13 +175,6 @@ export const HASH_TYPE: ValueType = {
   encoding: () => "hashtable",
   bytes: hashBytes,
 };
-
-function showField(arena: Arena, entry: number, field: ByteRange): void {
-  const start = entryKeyOffset(arena, entry);
-  field.bytes = entryMemory(arena, entry);
-  field.start = start;
-  field.end = start + entryKeyLength(arena, entry);
-}
 
 function showValue(arena: Arena, entry: number, value: ByteRange): void {
   const start = entryValueOffset(arena, entry);

@@ -5,18 +5,11 @@
  */
 
 import type { Arena } from "../arena/arena.ts";
-import {
-  createDict,
-  dictCount,
-  dictDrain,
-  dictFind,
-  dictInsert,
-  dictRemove,
-} from "../arena/dict.ts";
-import { createEntry, entryKeyLength, entryKeyOffset, entryMemory } from "../arena/entry.ts";
+import { createDict, dictCount, dictDrain, dictFind, dictInsert } from "../arena/dict.ts";
+import { createEntry } from "../arena/entry.ts";
 import { type ByteRange, createByteRange } from "./byte-range.ts";
 import { createHead, FORM_TABLE, headBody } from "./head.ts";
-import { memberHash, TableWalk, tableBytes, tableRandom } from "./table.ts";
+import { memberHash, showName, TableWalk, tableBytes, tableRandom, tableRemove } from "./table.ts";
 import type { ValueType } from "./value-type.ts";
 
 /** An empty set. */
@@ -51,12 +44,7 @@ export function setRemove(
   from: number,
   to: number,
 ): boolean {
-  const dict = headBody(arena, head);
-  const entry = dictFind(arena, dict, memberHash(buf, from, to), buf, from, to);
-  if (entry === 0) return false;
-  dictRemove(arena, dict, entry);
-  arena.free(entry);
-  return true;
+  return tableRemove(arena, headBody(arena, head), buf, from, to);
 }
 
 /** A member at random into `member`; `random` gives [0, 1). The set is not empty. */
@@ -66,7 +54,7 @@ export function setRandom(
   random: () => number,
   member: ByteRange,
 ): void {
-  showMember(arena, tableRandom(arena, headBody(arena, head), random), member);
+  showName(arena, tableRandom(arena, headBody(arena, head), random), member);
 }
 
 /**
@@ -98,16 +86,9 @@ export class SetWalk {
     const arena = this.#arena!;
     const entry = this.#table.next();
     if (entry === 0) return false;
-    showMember(arena, entry, this.member);
+    showName(arena, entry, this.member);
     return true;
   }
-}
-
-function showMember(arena: Arena, entry: number, member: ByteRange): void {
-  const start = entryKeyOffset(arena, entry);
-  member.bytes = entryMemory(arena, entry);
-  member.start = start;
-  member.end = start + entryKeyLength(arena, entry);
 }
 
 /** Frees about `budget` members, then the set. See ValueType.release. */

@@ -1,14 +1,29 @@
 /**
  * What hashes, sets and sorted sets share about their dictionaries: how fields and members are
- * hashed, how all of them are visited or one is picked, and what a dictionary weighs.
+ * hashed, shown and removed, how all are visited or one is picked, and what a dictionary weighs.
  *
  * The hash is not the CRC of keys: that one is public, so a client could choose a million members
  * that share a bucket. This one starts from a number nobody outside knows.
  */
 
 import type { Arena } from "../arena/arena.ts";
-import { dictBucket, dictBuckets, dictCount, dictScan, dictTableBytes } from "../arena/dict.ts";
-import { entryBlockBytes, entryNext } from "../arena/entry.ts";
+import {
+  dictBucket,
+  dictBuckets,
+  dictCount,
+  dictFind,
+  dictRemove,
+  dictScan,
+  dictTableBytes,
+} from "../arena/dict.ts";
+import {
+  entryBlockBytes,
+  entryKeyLength,
+  entryKeyOffset,
+  entryMemory,
+  entryNext,
+} from "../arena/entry.ts";
+import type { ByteRange } from "./byte-range.ts";
 
 /** Above this many bytes one call into the runtime is quicker than a loop (both about 40 ns). */
 const LOOP_BYTES_MAX = 64;
@@ -27,6 +42,29 @@ export function memberHash(buf: Buffer, from: number, to: number): number {
   hash ^= hash >>> 15;
   hash = Math.imul(hash, 0x2c1b3c6d);
   return hash ^ (hash >>> 13);
+}
+
+/** Shows the field or member that `entry` is about in `range`. */
+export function showName(arena: Arena, entry: number, range: ByteRange): void {
+  const start = entryKeyOffset(arena, entry);
+  range.bytes = entryMemory(arena, entry);
+  range.start = start;
+  range.end = start + entryKeyLength(arena, entry);
+}
+
+/** Removes the entry of the field or member `buf[from, to)`. Returns whether it was there. */
+export function tableRemove(
+  arena: Arena,
+  dict: number,
+  buf: Buffer,
+  from: number,
+  to: number,
+): boolean {
+  const entry = dictFind(arena, dict, memberHash(buf, from, to), buf, from, to);
+  if (entry === 0) return false;
+  dictRemove(arena, dict, entry);
+  arena.free(entry);
+  return true;
 }
 
 /** Bytes of a dictionary with its entries, judged by about `samples` entries; 0 weighs all. */

@@ -20,15 +20,7 @@ import {
   dictInsert,
   dictRemove,
 } from "../arena/dict.ts";
-import {
-  createEntry,
-  entryKeyLength,
-  entryKeyOffset,
-  entryMemory,
-  entryValueWord,
-  kindFlags,
-  setEntryValueWord,
-} from "../arena/entry.ts";
+import { createEntry, entryValueWord, kindFlags, setEntryValueWord } from "../arena/entry.ts";
 import { type ByteRange, createByteRange } from "./byte-range.ts";
 import { createHead, FORM_TABLE, headBody, headSecond } from "./head.ts";
 import {
@@ -47,7 +39,7 @@ import {
   removeRanks,
   skiplistBytes,
 } from "./skiplist.ts";
-import { memberHash, TableWalk, tableBytes, tableRandom } from "./table.ts";
+import { memberHash, showName, TableWalk, tableBytes, tableRandom } from "./table.ts";
 import type { ValueType } from "./value-type.ts";
 
 /** Any kind but 0: the value word of an entry is its node. */
@@ -193,7 +185,7 @@ export function zsetRandom(
   member: ByteRange,
 ): number {
   const entry = tableRandom(arena, headBody(arena, head), random);
-  showMember(arena, entry, member);
+  showName(arena, entry, member);
   return entryScore(arena, entry);
 }
 
@@ -238,7 +230,7 @@ export class ZsetWalk {
     if (node === 0) return false;
     this.#node = this.#isBackward ? nodeBefore(arena, node) : nodeAfter(arena, node);
     this.score = nodeScore(arena, node);
-    showMember(arena, nodeEntry(arena, node), this.member);
+    showName(arena, nodeEntry(arena, node), this.member);
     return true;
   }
 
@@ -246,13 +238,6 @@ export class ZsetWalk {
     const entry = this.#table.next();
     return entry === 0 ? 0 : entryValueWord(this.#arena!, entry);
   }
-}
-
-function showMember(arena: Arena, entry: number, member: ByteRange): void {
-  const start = entryKeyOffset(arena, entry);
-  member.bytes = entryMemory(arena, entry);
-  member.start = start;
-  member.end = start + entryKeyLength(arena, entry);
 }
 
 /** Frees about `budget` members, then the sorted set. See ValueType.release. */

@@ -6,10 +6,10 @@ import {
   freeHash,
   HASH_TYPE,
   HashWalk,
-  hashDelete,
   hashGet,
   hashLength,
   hashRandom,
+  hashRemove,
   hashSet,
 } from "../../../src/server/types/hash.ts";
 import {
@@ -61,7 +61,7 @@ describe("A hash", () => {
       const field = "f".repeat(random.int(90)) + random.int(400);
       const buf = bytesOf(field);
       if (step % 6000 < 4000 ? random.oneIn(4) : !random.oneIn(4)) {
-        expect(hashDelete(arena, head, buf, 0, buf.length)).toBe(model.delete(field));
+        expect(hashRemove(arena, head, buf, 0, buf.length)).toBe(model.delete(field));
       } else {
         const text = String(step).repeat(random.int(random.oneIn(10) ? 500 : 10));
         const isNew = hashSet(arena, head, buf, 0, buf.length, bytesOf(text), 0, text.length);
