@@ -1,9 +1,8 @@
 /**
- * The proxy's data plane in one thread: the only file of it that knows sockets, timers and the
- * clock.
+ * The proxy's data plane in one thread: its only file that knows sockets, timers and the clock.
  *
- *   listener ── accept ──> SessionLink ── Session ── Router ── BackendPool ── Backend ── BackendLink
- *                                                                                   (dial)
+ *   listener ─ accept ─> SessionLink ── Session ── Router ── BackendPool ── Backend ── BackendLink
+ *                                                                                  (dial)
  *   interval (TICK_MS) ──> tick of sessions and backends
  *   first event of a turn: clock read ──> machines ──> who was woken ──> one write per connection
  *

@@ -8,7 +8,8 @@
  *
  * HELLO says protocol 2 whatever version is asked for, and everything after it is RESP2: a refusal
  * would make node-redis give up. To HELLO 3 it says so in a map of RESP3, as Bun's client takes
- * nothing else and node-redis and ioredis take both. Sources: Codis pkg/proxy/session.go; Redis 7.0.
+ * nothing else and node-redis and ioredis take both.
+ * Sources: Codis pkg/proxy/session.go; Redis 7.0.
  */
 
 import type { Command } from "../commands/lookup.ts";

@@ -1,16 +1,15 @@
 /**
  * One client: its requests are decoded and dispatched in order, its replies leave in that order.
  *
- *   socket -> decoder (in place) -> router.dispatch -> backends          requests
- *   head -> [request] -> [request] -> [request] -> tail                  one per reply still owed
+ *   socket -> decoder (in place) -> router.dispatch -> backends        requests
+ *   head -> [request] -> [request] -> [request] -> tail                one per reply still owed
  *            next to       may come early:
  *            leave         kept until its turn
- *   backend's receive buffer -> out -> socket                            the head's reply, as it comes
+ *   backend's receive buffer -> out -> socket                          the head's reply, as it comes
  *
  * A session stops decoding, and so reading, while it waits: for the dispatch of the request in hand
- * (slot blocked, backend full, key moving), for replies (session_max_pipeline of them are owed) or
- * for its client to read (OUTPUT_PAUSE_BYTES wait to be sent). Bytes that still arrive are set
- * aside.
+ * (slot blocked, backend full, key moving), for replies (session_max_pipeline are owed) or for its
+ * client to read (OUTPUT_PAUSE_BYTES wait to be sent). Bytes that still arrive are set aside.
  *
  * A client that sends and does not read: first it is not read from; then, above OUTPUT_HOLD_BYTES,
  * the backends that answer it are not read while nobody else waits for them, or for a short time
