@@ -1,21 +1,24 @@
 /**
- * Moves the keys of one slot from its owner to its target, database by database, with the
- * synchronous command of the `codis` family. Source: spec/dashboard.md 12, "Executor".
+ * Moves the keys of one slot from its owner to its target, database by database. Source:
+ * spec/dashboard.md 12, "Executor".
  *
  *   permit? ──> SELECT db ──> SLOTSMGRTTAGSLOT ... until 0 keys are left ──> INFO keyspace ──> next
- * db
+ * db                            └── unknown command: the redis family, by a sweep ──┘
  *
  * One call moves one key and all that share its hash tag, so a slot takes many. Several are kept in
  * flight on the connection: the server answers them one after the other, and only the way there and
  * back is saved. To leave the server free for its clients between our calls, no more are in flight
  * than it answers within QUEUE_BUDGET_MS. A reply of 0 keys left ends a database; calls still in
- * flight then find nothing and move nothing.
+ * flight then find nothing and move nothing. Which family a server is of shows by its first answer,
+ * each time: nothing is kept that could be wrong later.
  */
 
 import { parseAddress } from "../base/address.ts";
 import { CodisError } from "../base/errors.ts";
 import { Fifo } from "../base/fifo.ts";
+import { isUnknownCommand } from "../commands/family.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
+import type { Sweeps } from "./sweep.ts";
 
 /** Most calls in flight for one slot. */
 export const CALLS_IN_FLIGHT_MAX = 32;
@@ -24,7 +27,7 @@ export const QUEUE_BUDGET_MS = 4;
 
 /** A connection to a server, used by one slot at a time. */
 export interface MoveConnection {
-  call(...args: (string | number)[]): Promise<Reply>;
+  call(...args: (string | number | Buffer)[]): Promise<Reply>;
   select(db: number): Promise<void>;
 }
 
@@ -52,6 +55,10 @@ export interface MovePort {
   monotonic(): number;
   /** Argument of the migration command. */
   readonly timeoutMs: number;
+  /** The password of the targets, "" for none. */
+  readonly auth: string;
+  /** For owners that know no slots; the same one for all slots. */
+  readonly sweeps: Sweeps;
 }
 
 /**
@@ -108,7 +115,11 @@ async function drainDatabase(
     }
     const oldest = inFlight.shift();
     if (oldest === undefined) return drained;
-    const { moved, left } = readCounts(await oldest);
+    const counts = await oldest;
+    if (counts instanceof ErrorReply && isUnknownCommand(counts.text)) {
+      return await port.sweeps.drain(port, slotId, db, permit);
+    }
+    const { moved, left } = readCounts(counts);
     const nowMs = port.monotonic();
     allowed = callsAllowed(nowMs - repliedAtMs, left, port.intervalMs);
     repliedAtMs = nowMs;
@@ -119,7 +130,7 @@ async function drainDatabase(
 }
 
 /** The slot may still be moved, between the same servers. */
-function mayGoOn(port: MovePort, slotId: number, given: Route): boolean {
+export function mayGoOn(port: MovePort, slotId: number, given: Route): boolean {
   const permit = port.permit(slotId);
   return typeof permit === "object" && permit.from === given.from && permit.to === given.to;
 }

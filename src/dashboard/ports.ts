@@ -28,13 +28,15 @@ export interface ProxyPort {
 
 /** What the dashboard asks of servers. Errors have the server's words, or Go's for connections. */
 export interface ServersPort {
+  /** The product's password, which members expect; "" for none. */
+  readonly auth: string;
   /** Lends a connection for moving keys. */
   withServer<T>(addr: string, work: (connection: MoveConnection) => Promise<T>): Promise<T>;
   /** INFO and maxmemory of a member, over a kept connection. */
   stats(addr: string): Promise<Record<string, string>>;
   /** INFO over a fresh connection; the password is sent to members only. */
   info(addr: string, isMember: boolean): Promise<Record<string, string>>;
-  /** The server can be reached with the product's password and knows slots. */
+  /** The server can be reached with the product's password, and slots can be served by it. */
   check(addr: string): Promise<void>;
   dropUnused(): void;
   close(): void;

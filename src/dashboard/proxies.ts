@@ -22,7 +22,7 @@ import type { ProxyPort, TopomOptions } from "./ports.ts";
 import { pushedSlot } from "./pushed-slot.ts";
 
 /** How long a proxy may take to apply slots: it answers what is in flight for them first. */
-export const PUSH_TIMEOUT_MS = 15_000;
+const PUSH_TIMEOUT_MS = 15_000;
 /** For calls that wait for nothing. */
 export const PROXY_CALL_TIMEOUT_MS = 5_000;
 

@@ -4,10 +4,11 @@
  */
 
 import { CodisError } from "../base/errors.ts";
+import { isUnknownCommand } from "../commands/family.ts";
 import { RedisClient } from "../redis/client.ts";
 import { parseInfo } from "../redis/info.ts";
 import { RedisPool } from "../redis/pool.ts";
-import { ErrorReply } from "../resp/reply.ts";
+import { ErrorReply, type Reply } from "../resp/reply.ts";
 import type { MoveConnection } from "./migrate-runner.ts";
 import type { ServersPort } from "./ports.ts";
 
@@ -18,7 +19,7 @@ const CHECK_TIMEOUT_MS = 1_000;
 const STATS_TIMEOUT_MS = 5_000;
 
 export class Servers implements ServersPort {
-  readonly #auth: string;
+  readonly auth: string;
   readonly #moving: RedisPool;
   readonly #polling: RedisPool;
 
@@ -27,7 +28,7 @@ export class Servers implements ServersPort {
    * @param migrationTimeoutMs longest silence of a server while it moves keys
    */
   constructor(auth: string, migrationTimeoutMs: number) {
-    this.#auth = auth;
+    this.auth = auth;
     const dialTimeoutMs = DIAL_TIMEOUT_MS;
     this.#moving = new RedisPool({ auth, dialTimeoutMs, timeoutMs: migrationTimeoutMs });
     this.#polling = new RedisPool({ auth, dialTimeoutMs, timeoutMs: STATS_TIMEOUT_MS });
@@ -51,15 +52,18 @@ export class Servers implements ServersPort {
   }
 
   info(addr: string, isMember: boolean): Promise<Record<string, string>> {
-    return this.#once(addr, isMember ? this.#auth : "", async (client) =>
+    return this.#once(addr, isMember ? this.auth : "", async (client) =>
       parseInfo(await client.call("INFO")),
     );
   }
 
   async check(addr: string): Promise<void> {
-    await this.#once(addr, this.#auth, async (client) => {
-      const reply = await client.call("SLOTSINFO");
-      if (reply instanceof ErrorReply) throw new CodisError("unavailable", reply.text);
+    await this.#once(addr, this.auth, async (client) => {
+      const [slots, info] = await Promise.all([
+        client.call("SLOTSINFO"),
+        client.call("INFO", "server"),
+      ]);
+      checkMember(addr, slots, info instanceof ErrorReply ? {} : parseInfo(info));
     });
   }
 
@@ -89,4 +93,18 @@ export class Servers implements ServersPort {
       client.close();
     }
   }
+}
+
+/**
+ * Whether a server can be a member of a group, by its answer to SLOTSINFO: one of the codis family
+ * counts its slots, one of the redis family does not know the command. Of those, only what serves
+ * all keys by itself will do.
+ * @throws CodisError with the server's words, and for a node of a Redis Cluster or a sentinel
+ */
+export function checkMember(addr: string, slots: Reply, info: Record<string, string>): void {
+  if (!(slots instanceof ErrorReply)) return;
+  if (!isUnknownCommand(slots.text)) throw new CodisError("unavailable", slots.text);
+  const { redis_mode: mode = "standalone" } = info;
+  if (mode === "standalone") return;
+  throw new CodisError("conflict", `server-[${addr}] runs as ${mode}, must run standalone`);
 }

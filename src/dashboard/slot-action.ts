@@ -127,7 +127,7 @@ export function slotsToTakeOffline(cluster: Cluster, wanted: readonly Mapping[])
 export interface MoveLimits {
   /** In all: `migration_parallel_slots`. */
   readonly slots: number;
-  /** Out of and into any one group. */
+  /** Out of any one group, or into it. */
   readonly perGroup: number;
 }
 
@@ -140,7 +140,9 @@ export interface MoveLimits {
  *
  * Upstream lets a group take part in one migration at a time and waits for the slowest of a round.
  * We let several slots of a group move at once and refill as they end: a slot spends most of its
- * time waiting for proxies and for the disk, not for its servers.
+ * time waiting for proxies and for the disk, not for its servers. But they all leave the group or
+ * all come to it: two servers that each wait for the other to take a key, as MIGRATE does, would
+ * wait until they give up.
  */
 export function chooseMoves(
   cluster: Cluster,
@@ -180,21 +182,21 @@ function byUrgency(a: Mapping, b: Mapping): number {
   return begunFirst || a.action.index - b.action.index || b.id - a.id;
 }
 
-/** How many moving slots each group takes part in. */
+/** How many moving slots leave each group, and how many come to it. */
 class GroupLoad {
-  readonly #counts = new Map<number, number>();
+  readonly #leaving = new Map<number, number>();
+  readonly #coming = new Map<number, number>();
 
-  add({ group_id, action }: Mapping): void {
-    for (const id of [group_id, action.target_id]) {
-      this.#counts.set(id, (this.#counts.get(id) ?? 0) + 1);
-    }
+  add({ group_id: from, action: { target_id: to } }: Mapping): void {
+    this.#leaving.set(from, (this.#leaving.get(from) ?? 0) + 1);
+    this.#coming.set(to, (this.#coming.get(to) ?? 0) + 1);
   }
 
   /** Group 0 is no group: offline slots have no keys to take from anyone. */
-  hasRoom({ group_id, action }: Mapping, perGroup: number): boolean {
-    return [group_id, action.target_id].every(
-      (id) => id === 0 || (this.#counts.get(id) ?? 0) < perGroup,
-    );
+  hasRoom({ group_id: from, action: { target_id: to } }: Mapping, perGroup: number): boolean {
+    const leaves = from === 0 || (this.#leaving.get(from) ?? 0) < perGroup;
+    const comes = (this.#coming.get(to) ?? 0) < perGroup;
+    return leaves && comes && !this.#coming.has(from) && !this.#leaving.has(to);
   }
 }
 

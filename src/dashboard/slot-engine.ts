@@ -21,6 +21,7 @@ import { slotsInAction } from "./cluster.ts";
 import type { MovePermit, MovePort } from "./migrate-runner.ts";
 import { moveSlot } from "./migrate-runner.ts";
 import { chooseMoves, inState, SLOT_STEPS, type SlotStep } from "./slot-action.ts";
+import { Sweeps } from "./sweep.ts";
 
 /**
  * Slots that may move out of or into one group at once: while one waits for proxies and the disk
@@ -44,6 +45,8 @@ export interface SlotEnginePort {
   /** To all proxies, or a CodisError naming one; they get `undo` when one refuses. */
   push(mappings: readonly Mapping[], undo: readonly Mapping[]): Promise<void>;
   readonly withServer: MovePort["withServer"];
+  /** The password of the servers, "" for none. */
+  readonly auth: string;
   wait(ms: number): Promise<void>;
   monotonic(): number;
   readonly log: Log;
@@ -67,6 +70,7 @@ export class SlotEngine {
   readonly #options: SlotEngineOptions;
   readonly #active = new Map<number, Promise<void>>();
   readonly #rests = new Map<number, Rest>();
+  readonly #sweeps = new Sweeps();
   readonly #keysLeft = new Map<number, number>();
   #wake: () => void = () => undefined;
   #stopped = false;
@@ -235,7 +239,7 @@ export class SlotEngine {
   }
 
   #movePort(): MovePort {
-    const { withServer, wait, monotonic } = this.#port;
+    const { withServer, wait, monotonic, auth } = this.#port;
     const engine = this;
     return {
       permit: (slotId) => engine.#permit(slotId),
@@ -255,6 +259,8 @@ export class SlotEngine {
       progress: (slotId, db, moved, left) => engine.#progress(slotId, db, moved, left),
       monotonic,
       timeoutMs: engine.#options.timeoutMs,
+      auth,
+      sweeps: engine.#sweeps,
     };
   }
 

@@ -390,6 +390,7 @@ export class Topom {
         saveSlot: (mapping) => this.#cache.saveSlot(mapping),
         push: (mappings, undo) => this.#proxies.push(this.#cache.cluster, mappings, undo),
         withServer: (addr, work) => servers.withServer(addr, work),
+        auth: servers.auth,
         wait: (ms) => this.#waitOpen(ms),
         monotonic: () => this.#options.monotonic(),
         log,

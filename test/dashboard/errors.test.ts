@@ -27,7 +27,13 @@ function recordedAnswer(row: Case): unknown {
   return row.content_type === undefined ? answer : { ...answer, type: row.content_type };
 }
 
-async function ask(world: DashboardWorld, row: Case): Promise<unknown> {
+interface Answer {
+  readonly status: number;
+  readonly answer: string;
+  readonly type?: string | undefined;
+}
+
+async function ask(world: DashboardWorld, row: Case): Promise<Answer> {
   const { method, path, body } = row.request;
   const text = body === null || body === undefined ? "" : body;
   const sent = typeof text === "string" ? text : JSON.stringify(text);
@@ -75,10 +81,29 @@ for (const { file, id, record } of rowsOf("dashboard/errors.json")) {
     const world = recordedWorld();
     await world.start();
     const before = [...world.coordinator.nodes];
-    assertRow({ file, id, recorded: recordedAnswer(row) }, await ask(world, row));
-    if (id.startsWith("cases/")) expect([...world.coordinator.nodes]).toEqual(before);
+    const answer = await ask(world, row);
+    assertRow({ file, id, recorded: recordedAnswer(row) }, answer);
+    if (answer.status !== 200) expect([...world.coordinator.nodes]).toEqual(before);
   });
 }
+
+test("Of servers that know no slots a node of a cluster and a sentinel cannot be members", async () => {
+  const world = new DashboardWorld();
+  await world.start();
+  await world.request("PUT", "/api/topom/group/create/{xauth}/1");
+  const server = world.addServer("127.0.0.1:1");
+  server.complaint = "ERR unknown command 'SLOTSINFO', with args beginning with: ";
+  for (const mode of ["cluster", "sentinel", "standalone"]) {
+    server.info = { redis_mode: mode };
+    const { status, body } = await world.request(
+      "PUT",
+      "/api/topom/group/add/{xauth}/1/127.0.0.1:1",
+    );
+    const text = `server-[127.0.0.1:1] runs as ${mode}, must run standalone`;
+    if (mode === "standalone") expect(status).toBe(200);
+    else expect(JSON.parse(String(body)).Cause).toBe(text);
+  }
+});
 
 test("A body that cannot be read changes nothing", async () => {
   const world = recordedWorld();

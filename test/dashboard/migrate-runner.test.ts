@@ -7,6 +7,7 @@ import {
   type MovePort,
   moveSlot,
 } from "../../src/dashboard/migrate-runner.ts";
+import { Sweeps } from "../../src/dashboard/sweep.ts";
 import { ErrorReply, type Reply } from "../../src/resp/reply.ts";
 
 /** A source with keys of slot 5 by database; every call takes `callMs` of its time. */
@@ -14,13 +15,14 @@ class Source {
   readonly sent: string[] = [];
   readonly waits: number[] = [];
   permit: MovePermit = { from: "a:1", to: "b:2" };
-  answer: ((args: readonly (string | number)[]) => Reply) | undefined;
+  answer: ((args: readonly unknown[]) => Reply) | undefined;
   inFlight = 0;
   inFlightMax = 0;
   readonly #keys: Map<number, number>;
   readonly #callMs: number;
   readonly progress: number[][] = [];
   intervalMs = 0;
+  readonly #sweeps = new Sweeps();
   #nowMs = 0;
   #db = 0;
 
@@ -58,6 +60,8 @@ class Source {
       },
       monotonic: () => this.#nowMs,
       timeoutMs: 30_000,
+      auth: "",
+      sweeps: this.#sweeps,
     };
   }
 
@@ -65,7 +69,7 @@ class Source {
     return this.#keys.get(db) ?? 0;
   }
 
-  async #call(args: readonly (string | number)[]): Promise<Reply> {
+  async #call(args: readonly unknown[]): Promise<Reply> {
     this.sent.push(args.join(" "));
     this.inFlight++;
     this.inFlightMax = Math.max(this.inFlightMax, this.inFlight);
@@ -76,7 +80,7 @@ class Source {
     return reply;
   }
 
-  #execute(args: readonly (string | number)[]): Reply {
+  #execute(args: readonly unknown[]): Reply {
     if (args[0] === "INFO") {
       const lines = [...this.#keys]
         .filter(([, n]) => n > 0)

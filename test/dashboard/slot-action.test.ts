@@ -44,6 +44,16 @@ test("A group takes part in so many moves at once, as owner and as target", () =
   ).toEqual([1, 2, 6]);
 });
 
+test("A group gives or takes, not both at once, and not by way of others either", () => {
+  const there = [1, 2].map((id) => moving(id, 1, 2, "pending", id));
+  expect(chosen([there[0]!, moving(5, 2, 1, "pending", 9)])).toEqual([1]);
+  expect(chosen([there[0]!, moving(5, 2, 3, "pending", 9)])).toEqual([1]);
+  expect(chosen([there[0]!, moving(5, 3, 1, "pending", 9)])).toEqual([1]);
+  expect(chosen([...there, moving(5, 3, 4, "pending", 9)], { active: [1] })).toEqual([2, 5]);
+  // Begun one way when the dashboard died, the other way before: one direction ends first.
+  expect(chosen([moving(1, 1, 2, "migrating", 1), moving(2, 2, 1, "migrating", 2)])).toEqual([1]);
+});
+
 test("Offline slots do not block each other, but their target does", () => {
   const mappings = [1, 2, 3].map((id) => moving(id, 0, id, "pending", id));
   expect(chosen(mappings)).toEqual([1, 2, 3]);

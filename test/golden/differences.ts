@@ -113,6 +113,12 @@ export const DIFFERENCES: readonly Difference[] = [
   adminUsageRow("32", ["--resync-group"]),
   adminUsageRow("56", ["--log-level=LOUD"]),
   adminUsageRow("57", ["--create-group", "--gid=x"]),
+  {
+    file: "dashboard/errors.json",
+    id: "cases/12",
+    ours: { status: 200, answer: '"OK"', type: "application/json; charset=utf-8" },
+    why: "design, two families of backends: a stock server can be a member",
+  },
   refusedBody("fill-garbage", 'Cannot read slots: not JSON, Unexpected identifier "garbage"'),
   refusedBody("fill-empty", "Cannot read slots: not JSON, Unexpected EOF"),
   ...transcriptRow(["3", "3"], { reply: "$5\r\nhello\r\n" }, AS_REDIS_AT_PROXY),

@@ -12,6 +12,7 @@ import { createLog } from "../../src/base/log.ts";
 import { dashboardApi } from "../../src/dashboard/api.ts";
 import type { MoveConnection } from "../../src/dashboard/migrate-runner.ts";
 import type { ProxyPort, ServersPort } from "../../src/dashboard/ports.ts";
+import { checkMember } from "../../src/dashboard/servers.ts";
 import { Topom } from "../../src/dashboard/topom.ts";
 import { PROXY, type ProxyModel } from "../../src/model/proxy.ts";
 import { SENTINEL } from "../../src/model/sentinel.ts";
@@ -73,8 +74,10 @@ export class FakeServer {
   isDown = false;
   /** It takes connections and never answers a poll. */
   isSilent = false;
-  /** What it says to a check, when not all is well. */
+  /** The error it answers SLOTSINFO with, "" for none. */
   complaint = "";
+  /** Its INFO. */
+  info: Record<string, string> = { redis_version: "7.0" };
   /** Every command it got, as words. */
   readonly commands: string[][] = [];
 
@@ -293,18 +296,18 @@ export class DashboardWorld {
 
   #serversPort(): ServersPort {
     return {
+      auth: "",
       withServer: async (addr, work) => work(this.#connection(addr)),
       stats: async (addr) => {
         if (this.#server(addr).isSilent) await new Promise(() => undefined);
         return {};
       },
       info: async (addr) => {
-        this.#server(addr);
-        return { redis_version: "7.0" };
+        return this.#server(addr).info;
       },
       check: async (addr) => {
-        const { complaint } = this.#server(addr);
-        if (complaint !== "") throw new CodisError("unavailable", complaint);
+        const { complaint, info } = this.#server(addr);
+        checkMember(addr, complaint === "" ? [] : new ErrorReply(complaint), info);
       },
       dropUnused: () => undefined,
       close: () => undefined,
@@ -329,7 +332,7 @@ export class DashboardWorld {
     };
   }
 
-  #execute(server: FakeServer, db: number, args: readonly (string | number)[]): Reply {
+  #execute(server: FakeServer, db: number, args: readonly unknown[]): Reply {
     if (args[0] === "INFO") {
       const lines = [...server.keys].map(([number, slots]) => {
         const keys = [...slots.values()].reduce((sum, count) => sum + count, 0);
