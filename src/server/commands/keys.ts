@@ -37,7 +37,7 @@ import {
 } from "../replies.ts";
 import { type ByteRange, createByteRange } from "../types/byte-range.ts";
 import { STRING, VALUE_TYPES } from "../types/value-type.ts";
-import { prependArray } from "./collections.ts";
+import { checkKeyLength, prependArray } from "./collections.ts";
 import { checkSubcommandArity, helpReply } from "./container.ts";
 import { argCursor, matchesScan, readScanOptions, replyScan, type ScanOptions } from "./scan.ts";
 
@@ -136,6 +136,7 @@ function isSameKey(call: Call): boolean {
 
 /** @returns whether it was renamed */
 function renameKey(call: Call, replaces: boolean): boolean {
+  checkKeyLength(call, 2);
   const source = lookupWrite(call, 1);
   if (source === 0) throw new ReplyError(NO_SUCH_KEY);
   if (isSameKey(call)) return false;
@@ -185,6 +186,7 @@ function copy(call: Call): void {
     } else failSyntax();
   }
   if (target === call.db && isSameKey(call)) throw new ReplyError(SAME_OBJECT);
+  checkKeyLength(call, 2);
   const entry = lookupRead(call, 1);
   const old = target.lookupWrite(call.buf, argStart(call, 2), argEnd(call, 2));
   if (entry === 0 || (old !== 0 && !replaces)) {

@@ -23,6 +23,7 @@ import {
 } from "../call.ts";
 import { ReplyError, STRING_TOO_LONG, wrongArity } from "../replies.ts";
 import { isString, STRING } from "../types/value-type.ts";
+import { checkKeyLength } from "./collections.ts";
 import { type ExpiryUnit, readExpiry } from "./expiry-time.ts";
 
 /** Replies with the whole value of a string's entry. */
@@ -39,8 +40,7 @@ export function checkStringLength(call: Call, bytes: number): void {
 /** Key and value of SET are arguments `key` and `value`. */
 function setFromArgs(call: Call, key: number, value: number, expiryMs: number): number {
   const { args } = call;
-  call.dirty++;
-  return call.db.setString(
+  const entry = call.db.setString(
     call.buf,
     args[2 * key]!,
     args[2 * key + 1]!,
@@ -49,6 +49,8 @@ function setFromArgs(call: Call, key: number, value: number, expiryMs: number): 
     args[2 * value + 1]!,
     expiryMs,
   );
+  call.dirty++;
+  return entry;
 }
 
 interface SetOptions {
@@ -210,8 +212,10 @@ function getMany(call: Call): void {
   }
 }
 
+/** The keys are checked before the first is set: after that nothing may be thrown. */
 function checkPairs(call: Call): void {
   if (call.argc % 2 === 0) throw new ReplyError(wrongArity(call.command.name));
+  for (let i = 1; i < call.argc; i += 2) checkKeyLength(call, i);
 }
 
 function setMany(call: Call): void {

@@ -22,6 +22,16 @@ describe("Keys, fields and members of 64 MiB", () => {
     ["GEOADD", "z", "1", "1", long],
     ["RPUSH", long, "a"],
     ["PFADD", long, "a"],
+    ["SET", long, "1"],
+    ["SET", long, "1", "EX", "10"],
+    ["SETEX", long, "10", "1"],
+    ["SETNX", long, "1"],
+    ["GETSET", long, "1"],
+    ["APPEND", long, "1"],
+    ["SETRANGE", long, "1", "1"],
+    ["INCR", long],
+    ["MSET", "a", "1", long, "2"],
+    ["MSETNX", "a", "1", long, "2"],
   ];
   for (const words of growing) {
     test(`are refused by ${words[0]}, which changes nothing`, () => {
@@ -42,8 +52,13 @@ describe("Keys, fields and members of 64 MiB", () => {
       ["ZUNIONSTORE", long, "1", "z"],
       ["ZRANGESTORE", long, "z", "0", "-1"],
       ["SORT", "l", "STORE", long],
+      ["RENAME", "l", long],
+      ["RENAMENX", "l", long],
+      ["COPY", "l", long],
     ]) {
+      const used = own.state.databases.arena.usedBytes;
       expect(own.show(...words)).toBe(TOO_LONG);
+      expect(own.state.databases.arena.usedBytes).toBe(used);
     }
     expect(own.show("LRANGE", "l", 0, -1)).toEqual(["$1"]);
     expect(own.show("SMEMBERS", "s")).toEqual(["$1"]);
