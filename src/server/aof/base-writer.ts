@@ -55,7 +55,7 @@ export class BaseWriter implements KeyVisitor {
     this.#db = db;
     this.#arena = db.arena;
     this.#entry = entry;
-    this.#expiryMs = Math.min(db.expiryOf(entry), Number.MAX_SAFE_INTEGER);
+    this.#expiryMs = db.expiryOf(entry);
     this.#walk.begin(db.arena, entry);
     this.#left = this.#walk.count;
   }

@@ -4,13 +4,11 @@
  */
 
 import { ReplyWriter } from "../../resp/encoder.ts";
-import { ENTRY_KEY_BYTES_MAX } from "../arena/entry.ts";
 import {
   argBytes,
   argEnd,
   argInteger,
   argIs,
-  argLength,
   argStart,
   type Call,
   failSyntax,
@@ -21,7 +19,9 @@ import {
 } from "../call.ts";
 import { buildValue, discardValue, storeValue } from "../rdb/build.ts";
 import { writePayload } from "../rdb/write.ts";
-import { KEY_TOO_LONG, ReplyError } from "../replies.ts";
+import { ReplyError } from "../replies.ts";
+import { checkKeyLength } from "./collections.ts";
+import { EXPIRY_MS_MAX } from "./expiry-time.ts";
 
 const BUSY_KEY = "BUSYKEY Target key name already exists.";
 const BAD_FOOTER = "ERR DUMP payload version or checksum are wrong";
@@ -82,7 +82,7 @@ function restore(call: Call): void {
   if (old !== 0 && !replace) throw new ReplyError(BUSY_KEY);
   const ttl = argInteger(call, 2);
   if (ttl < 0) throw new ReplyError(NEGATIVE_TTL);
-  assertKeyLength(call, 1);
+  checkKeyLength(call, 1);
   const { databases } = call.server;
   const value = buildValue(databases, call.buf, argStart(call, 3), argEnd(call, 3));
   if (value === "footer") throw new ReplyError(BAD_FOOTER);
@@ -108,14 +108,9 @@ function removeExpired(call: Call, old: number): void {
   call.propagateAs = [["DEL", argBytes(call, 1)]];
 }
 
-/** @throws ReplyError when the key in argument `i` is longer than a key may be */
-export function assertKeyLength(call: Call, i: number): void {
-  if (argLength(call, i) > ENTRY_KEY_BYTES_MAX) throw new ReplyError(KEY_TOO_LONG);
-}
-
 /** @param ttl ms, 0 for none @returns unix ms; NaN for none */
 export function expiryAt(ttl: number, startMs: number): number {
-  return ttl === 0 ? Number.NaN : Math.min(startMs + ttl, Number.MAX_SAFE_INTEGER);
+  return ttl === 0 ? Number.NaN : Math.min(startMs + ttl, EXPIRY_MS_MAX);
 }
 
 /** RESTORE with an absolute time, so that a replay does not start the time anew. */

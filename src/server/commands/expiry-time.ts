@@ -17,7 +17,13 @@ export interface ExpiryUnit {
 const INT64_MAX = 2n ** 63n - 1n;
 
 /**
- * Argument `i` as unix ms, whether past or future; 2^53 and more lose precision but stay in order.
+ * The latest a key expires, unix ms: the year 287,396. Later times, which Redis keeps up to 2^63,
+ * become this one, because the text of a larger double would not read back from a log or payload.
+ */
+export const EXPIRY_MS_MAX = Number.MAX_SAFE_INTEGER;
+
+/**
+ * Argument `i` as unix ms, whether past or future, at most EXPIRY_MS_MAX.
  * @throws ReplyError when it is no integer, or "invalid expire time" when it is out of range
  */
 export function readAnyExpiry(call: Call, i: number, unit: ExpiryUnit): number {
@@ -27,7 +33,7 @@ export function readAnyExpiry(call: Call, i: number, unit: ExpiryUnit): number {
   if (ms > INT64_MAX || ms < -INT64_MAX - 1n || at > INT64_MAX) {
     throw new ReplyError(invalidExpire(call.command.name));
   }
-  return Number(at);
+  return Math.min(Number(at), EXPIRY_MS_MAX);
 }
 
 /** The same, for commands that refuse 0 and less. */

@@ -18,7 +18,8 @@ import {
 } from "../call.ts";
 import { type BuiltValue, buildValue, discardValue, storeValue } from "../rdb/build.ts";
 import { INVALID_CURSOR, OUT_OF_RANGE, ReplyError, wrongArity } from "../replies.ts";
-import { assertKeyLength, expiryAt, restoreWords } from "./dump.ts";
+import { checkKeyLength } from "./collections.ts";
+import { expiryAt, restoreWords } from "./dump.ts";
 
 const INT32_MAX = 0x7fffffff;
 const SCAN_COUNT_DEFAULT = 10;
@@ -183,7 +184,7 @@ function readTriples(call: Call): Restored[] {
     for (let key = 1; key < call.argc; key += 3) {
       const ttl = argInteger(call, key + 1);
       if (ttl < 0) throw new ReplyError(BAD_TTL);
-      assertKeyLength(call, key);
+      checkKeyLength(call, key);
       const value = buildValue(databases, call.buf, argStart(call, key + 2), argEnd(call, key + 2));
       if (value === "footer") throw new ReplyError(BAD_FOOTER);
       if (value === "body") throw new ReplyError(BAD_BODY);

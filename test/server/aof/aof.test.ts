@@ -1,6 +1,9 @@
 /** Rewriting the append-only file while the data changes; what a kill or a power loss leaves. */
 
 import { describe, expect, test } from "bun:test";
+import { ReplyWriter } from "../../../src/resp/encoder.ts";
+import { EXPIRY_MS_MAX } from "../../../src/server/commands/expiry-time.ts";
+import { writePayload } from "../../../src/server/rdb/write.ts";
 import { OwnServer, showReply } from "../../support/compare.ts";
 import { MemoryFiles } from "../../support/memory-files.ts";
 import { createPrng, type Prng } from "../../support/prng.ts";
@@ -70,6 +73,36 @@ test("Every command is logged so that a replay gives the same data", async () =>
     expect(note + digest(restarted.own.state)).toBe(note + digest(server.own.state));
   }
 }, 30_000);
+
+describe("The latest expiry that Redis takes is read back", () => {
+  const latest = String(2n ** 63n - 1n);
+  for (const words of [
+    ["PEXPIREAT", "k", latest],
+    ["SET", "k", "v", "PXAT", latest],
+    ["GETEX", "k", "PXAT", latest],
+    ["RESTORE", "k", latest, "payload", "REPLACE", "ABSTTL"],
+  ]) {
+    test(`from ${words[0]}, as the latest we keep, in the log and in its base`, async () => {
+      const files = new MemoryFiles();
+      const server = await startLogged(files);
+      server.own.ask(["SET", "k", "v"]);
+      const payload = writtenPayload(server, "k");
+      server.own.ask(words.map((word) => (word === "payload" ? payload : word)));
+      expect(server.own.show("PEXPIRETIME", "k")).toBe(`:${EXPIRY_MS_MAX}`);
+      await expectSameAfterRestart(files, server);
+      await rewriteWith(server, () => {});
+      await expectSameAfterRestart(files, server);
+    });
+  }
+});
+
+function writtenPayload({ own }: LoggedServer, key: string): Buffer {
+  const { arena, all } = own.state.databases;
+  const name = Buffer.from(key);
+  const out = new ReplyWriter();
+  writePayload(arena, all[0]!.peek(name, 0, name.length), out);
+  return out.take();
+}
 
 test("Names and manifest are those of Redis 7", async () => {
   const files = new MemoryFiles();
