@@ -271,9 +271,12 @@ function listAt<T>(map: Map<string, T[]>, key: string): T[] {
   return list;
 }
 
-/** What a value is known by: its unique head and its length. */
+/**
+ * What a value is known by: its number and its length. Through a number, because a part of a string
+ * would keep the whole value in memory for as long as the history lives.
+ */
 function digest(value: string): string {
-  return `${value.slice(0, value.indexOf(":"))}/${value.length}`;
+  return `v${Number(value.slice(1, value.indexOf(":")))}/${value.length}`;
 }
 
 async function readMembers(client: RespClient, key: string): Promise<string[]> {
