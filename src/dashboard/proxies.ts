@@ -78,24 +78,27 @@ export class Proxies {
 
   /** Fills every slot of one proxy, starts it and tells it the sentinels. */
   async reinit(cluster: Cluster, proxy: ProxyModel): Promise<void> {
+    await this.refill(cluster, proxy);
     const { token } = proxy;
     const port = this.#portOf(proxy, PUSH_TIMEOUT_MS);
-    const slots = await this.#slotsFor(cluster, cluster.slots, [proxy]);
-    await this.#call(`proxy-[${token}] fillslots failed`, () => port.fillSlots(slots[0]!));
-    this.#silent.delete(token);
     await this.#call(`proxy-[${token}] start failed`, () => port.start());
     await this.#call(`proxy-[${token}] set sentinels failed`, () =>
       port.setSentinels(cluster.sentinel),
     );
   }
 
-  /** Makes a silent proxy that answers again count: whatever it missed or kept is overwritten. */
+  /** Fills every slot of one proxy: whatever it missed or kept is overwritten, so it counts. */
   async refill(cluster: Cluster, proxy: ProxyModel): Promise<void> {
+    const { token } = proxy;
     const [slots] = await this.#slotsFor(cluster, cluster.slots, [proxy]);
-    await this.#call(`proxy-[${proxy.token}] fillslots failed`, () =>
-      this.#portOf(proxy, PUSH_TIMEOUT_MS).fillSlots(slots!),
-    );
-    this.#silent.delete(proxy.token);
+    try {
+      await this.#portOf(proxy, PUSH_TIMEOUT_MS).fillSlots(slots!);
+    } catch (error) {
+      // It may apply these after a later push that it answered in time.
+      if (isTimeout(error)) this.#noteSilence(proxy);
+      throw failure(`proxy-[${token}] fillslots failed`, error);
+    }
+    this.#silent.delete(token);
   }
 
   /** Stores and starts a proxy that is not known yet. */
@@ -170,17 +173,19 @@ export class Proxies {
       return undefined;
     } catch (error) {
       if (!(error instanceof CodisError)) throw error;
-      if (error.code === "timeout") {
-        this.#silent.add(proxy.token);
-        this.#options.log.error("a proxy does not answer", {
-          token: proxy.token,
-          admin_addr: proxy.admin_addr,
-          timeout_ms: PUSH_TIMEOUT_MS,
-        });
-        return silentError(proxy.token, error);
-      }
-      return failure(`proxy-[${proxy.token}] resync slots failed`, error);
+      if (!isTimeout(error)) return failure(`proxy-[${proxy.token}] resync slots failed`, error);
+      this.#noteSilence(proxy);
+      return silentError(proxy.token, error);
     }
+  }
+
+  #noteSilence({ token, admin_addr }: ProxyModel): void {
+    this.#silent.add(token);
+    this.#options.log.error("a proxy does not answer", {
+      token,
+      admin_addr,
+      timeout_ms: PUSH_TIMEOUT_MS,
+    });
   }
 
   /** The slots as each of the proxies gets them: read replicas depend on where it stands. */
@@ -210,6 +215,10 @@ export class Proxies {
       throw failure(text, error);
     }
   }
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof CodisError && error.code === "timeout";
 }
 
 function silentError(token: string, cause?: unknown): CodisError {

@@ -42,6 +42,26 @@ test("A push that hangs stops neither the key check nor the statistics", async (
   await assigning;
 });
 
+test("A proxy that does not answer when it is filled counts only after it was filled again", async () => {
+  const world = new DashboardWorld();
+  const proxy = world.addProxy("p", { token: "t", admin_addr: "p:1" });
+  world.addServer("1a:1");
+  world.coordinator.nodes.set(groupPath(PRODUCT, 1), encodeRecord(GROUP, groupOf(1, 1)));
+  await world.start();
+  proxy.answer = (call) => (call === "PUT fillslots" ? 0 : 200);
+  expect(await cause(world, "proxy/create/{xauth}/p:1")).toBe("proxy-[t] fillslots failed");
+  proxy.answer = () => 200;
+  world.takeEvents();
+  const assign = (): Promise<string> =>
+    cause(world, "slots/assign/{xauth}", '[{"id":1,"group_id":1}]');
+  expect(await assign()).toStartWith("proxy-[t] resync slots failed, no answer within 15s");
+  expect(world.takeEvents().some((event) => "push" in event)).toBe(false);
+  await world.topom.statistics.pollProxies();
+  await world.settle();
+  expect(world.takeEvents()).toMatchObject([{ push: [{ call: "PUT fillslots" }] }]);
+  expect(await assign()).toBe("OK");
+});
+
 test("A model that cannot be read at the start is read again until it can", async () => {
   const world = new DashboardWorld();
   const { nodes } = world.coordinator;
