@@ -2,8 +2,9 @@
  * Moves the keys of one slot from its owner to its target, database by database. Source:
  * spec/dashboard.md 12, "Executor".
  *
- *   permit? ──> SELECT db ──> SLOTSMGRTTAGSLOT ... until 0 keys are left ──> INFO keyspace ──> next
- * db                            └── unknown command: the redis family, by a sweep ──┘
+ *   permit? ──> SELECT db ──> SLOTSMGRTTAGSLOT ... until 0 keys are left ──> INFO keyspace
+ *      ^                         └─ unknown command: a sweep (sweep.ts) ─┘          │
+ *      └────────────────────────────── next db that has keys ◄──────────────────────┘
  *
  * One call moves one key and all that share its hash tag, so a slot takes many. Several are kept in
  * flight on the connection: the server answers them one after the other, and only the way there and
@@ -23,7 +24,7 @@ import type { Sweeps } from "./sweep.ts";
 /** Most calls in flight for one slot. */
 export const CALLS_IN_FLIGHT_MAX = 32;
 /** Work queued at the server by the calls in flight, as far as the last replies tell. */
-export const QUEUE_BUDGET_MS = 4;
+const QUEUE_BUDGET_MS = 4;
 
 /** A connection to a server, used by one slot at a time. */
 export interface MoveConnection {

@@ -2,13 +2,13 @@
  * The proxies of a product as the dashboard drives them: pushing slots to all of them, bringing one
  * online, and what to do about one that does not answer.
  *
- *   push ──> every proxy at once ──> all accepted | one refused: its name | one silent: its name,
- * marked
+ *   push ──> every proxy at once ──> all accepted
+ *                              ├───> one refused: an error with its name, all get the undo
+ *                              └───> one did not answer: the same, and it is silent from now on
  *
- * A proxy is silent after a call to it timed out, until it answers a poll. While one is silent
- * pushes fail at once instead of holding a locked slot for PUSH_TIMEOUT_MS again, and since nobody
- * knows which of its pushes it will still apply, it is filled with all slots before it counts
- * again.
+ * A silent proxy answers a poll, is then filled with all slots, because nobody knows which of its
+ * pushes it may still apply, and only then counts again. Until that pushes fail at once, instead of
+ * holding a locked slot for PUSH_TIMEOUT_MS each.
  * Source: spec/dashboard.md 8, 14; design.md, "A proxy serves on without its dashboard".
  */
 

@@ -91,8 +91,7 @@ export class Topom {
     return this.#statistics;
   }
 
-  // -- life
-  // ----------------------------------------------------------------------------------------
+  // -- life ---------------------------------------------------------------------------------------
 
   /** Takes the lock. Throws CodisError "conflict" while another holds it. */
   async lock(): Promise<void> {
@@ -126,8 +125,7 @@ export class Topom {
     await this.#done.promise;
   }
 
-  // -- reading
-  // -------------------------------------------------------------------------------------
+  // -- reading ------------------------------------------------------------------------------------
 
   async stats(): Promise<TopomStats> {
     return topomStats(await this.#freshCluster(), {
@@ -153,8 +151,7 @@ export class Topom {
     return await this.#options.servers.info(addr, findServer(cluster, addr) !== undefined);
   }
 
-  // -- the dashboard itself
-  // ------------------------------------------------------------------------
+  // -- the dashboard itself -----------------------------------------------------------------------
 
   /** The store was changed by others: read it again. */
   async reload(): Promise<void> {
@@ -173,8 +170,7 @@ export class Topom {
     this.#engine.disabled = disabled;
   }
 
-  // -- proxies
-  // -------------------------------------------------------------------------------------
+  // -- proxies ------------------------------------------------------------------------------------
 
   /** Takes in a proxy that is not known yet, and starts it. */
   async createProxy(addr: string): Promise<void> {
@@ -203,8 +199,7 @@ export class Topom {
     this.#engine.wake();
   }
 
-  // -- groups
-  // --------------------------------------------------------------------------------------
+  // -- groups -------------------------------------------------------------------------------------
 
   async createGroup(id: number): Promise<void> {
     await this.#operate((cluster) => this.#cache.createGroup(groupToCreate(cluster, id)));
@@ -243,8 +238,7 @@ export class Topom {
     });
   }
 
-  // -- slots
-  // ---------------------------------------------------------------------------------------
+  // -- slots --------------------------------------------------------------------------------------
 
   async createSlotAction(slotId: number, groupId: number): Promise<void> {
     await this.#createActions((cluster) => [actionToCreate(cluster, slotId, groupId)]);
@@ -294,8 +288,7 @@ export class Topom {
     return plan;
   }
 
-  // -- parts
-  // ---------------------------------------------------------------------------------------
+  // -- parts --------------------------------------------------------------------------------------
 
   async #createActions(decide: (cluster: Cluster) => readonly Mapping[]): Promise<void> {
     await this.#operate((cluster) => this.#saveSlots(decide(cluster)));
