@@ -11,8 +11,8 @@ import { assert } from "./assert.ts";
 const SMALLEST_BITS = 12;
 const LARGEST_BITS = 20;
 const KEPT_BYTES_PER_CLASS = 2 * 1024 * 1024;
-/** Owners apply back-pressure long before. */
-const OUTPUT_BYTES_MAX = 2 ** 31;
+/** No buffer is larger. Socket and file calls count bytes in an int32, and copies must end some day. */
+export const BUFFER_BYTES_MAX = 2 ** 31;
 
 const free: Buffer[][] = Array.from({ length: LARGEST_BITS - SMALLEST_BITS + 1 }, () => []);
 
@@ -22,7 +22,7 @@ export function takeBuffer(bytes: number): Buffer {
   if (size < free.length) {
     return free[size]!.pop() ?? Buffer.allocUnsafeSlow(1 << (size + SMALLEST_BITS));
   }
-  assert(bytes <= OUTPUT_BYTES_MAX, "output waiting for one connection is below 2 GiB");
+  assert(bytes <= BUFFER_BYTES_MAX, "a buffer is at most 2 GiB");
   return Buffer.allocUnsafeSlow(2 ** (size + SMALLEST_BITS));
 }
 

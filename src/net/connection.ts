@@ -12,7 +12,8 @@
  * socket with unread bytes makes the kernel reset the connection, and the peer may lose its last
  * replies.
  *
- * No limit here on what waits in `out`: owners look at `backlogBytes` and stop reading or close.
+ * Owners look at `backlogBytes` and stop reading or close. The one limit here is the last: when `out`
+ * is overfull the connection is destroyed.
  */
 
 import type { Socket } from "bun";
@@ -132,6 +133,7 @@ export class Connection {
   /** Sends what can be sent now. The end of the turn calls this for every dirty connection. */
   flush(): void {
     this.#isDirty = false;
+    if (this.out.isOverfull) this.destroy(new Error("output is too large"));
     if (this.#isBlocked) return;
     if (this.#state === "closed" || this.#state === "lingering") {
       this.out.clear();

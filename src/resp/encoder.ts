@@ -8,9 +8,13 @@
  * The buffer comes from a pool at the first byte and goes back when everything is consumed. What
  * lies in [head, length) stays where it is until `consume`, so a length is a good mark to
  * `truncate` to within one turn.
+ *
+ * What would need more than WRITER_BYTES_MAX makes the writer overfull: it forgets what it has and
+ * goes on from the start, so that whoever writes needs no check, and memory stays bounded. Its owner
+ * looks at `isOverfull` before using what is in it.
  */
 
-import { giveBuffer, takeBuffer } from "../base/buffer-pool.ts";
+import { BUFFER_BYTES_MAX, giveBuffer, takeBuffer } from "../base/buffer-pool.ts";
 import { copyBytes, digitCount, EMPTY_BYTES, writeInteger } from "../base/bytes.ts";
 import { EMPTY_ARRAY, NIL, NIL_ARRAY, OK } from "./reply.ts";
 
@@ -29,6 +33,8 @@ const INTEGER_LINE_BYTES = 23;
 const TEXT_LOOP_CHARS = 16;
 /** Sent bytes that may lie before what waits. */
 const SENT_KEPT_BYTES = 64 * 1024;
+/** A writer holds at most this; one piece written into it is smaller. */
+export const WRITER_BYTES_MAX = BUFFER_BYTES_MAX;
 
 /** A request as an array of bulks: strings as UTF-8, numbers in decimal. */
 export function encodeRequest(args: readonly (string | Buffer | number)[]): Buffer {
@@ -80,6 +86,15 @@ export class ReplyWriter {
   length = 0;
   /** Start of what is not consumed. */
   head = 0;
+  /** More was written than fits; what is here means nothing any more. `clear` ends it. */
+  isOverfull = false;
+
+  readonly #bytesMax: number;
+
+  /** @param bytesMax where it becomes overfull; less in tests */
+  constructor(bytesMax = WRITER_BYTES_MAX) {
+    this.#bytesMax = bytesMax;
+  }
 
   /** Bytes written and not consumed. */
   get pendingBytes(): number {
@@ -88,7 +103,7 @@ export class ReplyWriter {
 
   /** Makes room for `bytes` behind `length`, for a caller that writes into `buf` itself. */
   reserve(bytes: number): void {
-    if (this.length + bytes > this.buf.length) this.#grow(this.length + bytes);
+    if (this.length + bytes > this.buf.length) this.#grow(bytes);
   }
 
   /** `+OK` */
@@ -175,10 +190,10 @@ export class ReplyWriter {
 
   /** src[from, to), bytes that already are RESP. */
   append(src: Buffer, from: number, to: number): void {
-    const end = this.length + to - from;
-    if (end > this.buf.length) this.#grow(end);
+    const bytes = to - from;
+    if (this.length + bytes > this.buf.length) this.#grow(bytes);
     copyBytes(src, from, to, this.buf, this.length);
-    this.length = end;
+    this.length += bytes;
   }
 
   /**
@@ -206,6 +221,7 @@ export class ReplyWriter {
     this.buf = EMPTY_BYTES;
     this.length = 0;
     this.head = 0;
+    this.isOverfull = false;
   }
 
   /** A copy of everything pending, which is then consumed. */
@@ -228,7 +244,15 @@ export class ReplyWriter {
     this.length = rest;
   }
 
-  #grow(capacity: number): void {
+  /** Makes room for `bytes` behind `length`, which are more than there is. */
+  #grow(bytes: number): void {
+    if (this.length + bytes > this.#bytesMax) {
+      this.isOverfull = true;
+      this.length = 0;
+      this.head = 0;
+      if (bytes <= this.buf.length) return;
+    }
+    const capacity = this.length + bytes;
     const larger = takeBuffer(capacity);
     // All of it, also what is sent: whoever holds a mark still finds it.
     this.buf.copy(larger, 0, 0, this.length);

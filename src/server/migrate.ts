@@ -23,7 +23,7 @@ import { entryKeyLength, entryKeyOffset, entryMemory } from "./arena/entry.ts";
 import type { Client } from "./client.ts";
 import type { Keyspace } from "./keyspace.ts";
 import { type LinkOwner, MigrationLink, WRITE_FAILED } from "./migrate-link.ts";
-import { writePayload } from "./rdb/write.ts";
+import { PAYLOAD_BYTES_MAX, writePayload } from "./rdb/write.ts";
 import type { ServerState } from "./state.ts";
 
 /** A link nobody used for this long is closed. */
@@ -86,7 +86,7 @@ export class Migrations implements LinkOwner<Move> {
   #heldBack: Client[] = [];
   #keyPositions = new Int32Array(64);
   readonly #request = new ReplyWriter();
-  readonly #payload = new ReplyWriter();
+  readonly #payload = new ReplyWriter(PAYLOAD_BYTES_MAX);
 
   constructor(state: ServerState, random: () => number = Math.random) {
     this.#state = state;
@@ -280,8 +280,8 @@ export class Migrations implements LinkOwner<Move> {
   #transmit(move: Move, link: MigrationLink<Move>): void {
     const request = this.#request;
     request.clear();
-    this.#writeRestore(move, request, link.knowsSlots);
-    if (request.length > GROUP_BYTES_MAX) {
+    if (!this.#writeRestore(move, request, link.knowsSlots)) {
+      this.#payload.clear();
       this.failed(move, GROUP_TOO_LARGE);
     } else {
       link.lastUsedMs = this.#state.clock.monotonic();
@@ -296,8 +296,11 @@ export class Migrations implements LinkOwner<Move> {
     request.clear();
   }
 
-  /** SLOTSRESTORE of all keys, or RESTORE of each for a target that does not know it. */
-  #writeRestore(move: Move, request: ReplyWriter, asOne: boolean): void {
+  /**
+   * SLOTSRESTORE of all keys, or RESTORE of each for a target that does not know it.
+   * @returns whether all of them together are not too large
+   */
+  #writeRestore(move: Move, request: ReplyWriter, asOne: boolean): boolean {
     const { db, keys } = move;
     const { nowMs } = this.#state.databases;
     const payload = this.#payload;
@@ -316,11 +319,12 @@ export class Migrations implements LinkOwner<Move> {
       request.bulkInteger(Number.isNaN(expiryMs) ? 0 : Math.max(1, Math.round(expiryMs - nowMs)));
       payload.clear();
       writePayload(db.arena, entry, payload);
+      if (payload.isOverfull || request.length + payload.length > GROUP_BYTES_MAX) return false;
       request.bulk(payload.buf, 0, payload.length);
       if (!asOne) request.bulkText("REPLACE");
-      if (request.length > GROUP_BYTES_MAX) break;
     }
     payload.clear();
+    return true;
   }
 
   #succeed(move: Move): void {

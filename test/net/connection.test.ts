@@ -104,6 +104,24 @@ describe("Connection", () => {
     expect(events).toEqual(["drain"]);
   });
 
+  test("is destroyed when more was written than its output holds, also while it is blocked", async () => {
+    for (const isBlocked of [false, true]) {
+      const { socket, connection, events } = setUp();
+      if (isBlocked) {
+        socket.room = 1;
+        send(connection, "ab");
+        await endOfTurn();
+      }
+      connection.out.isOverfull = true;
+      send(connection, "cd");
+      await endOfTurn();
+      expect(events).toEqual(["close output is too large"]);
+      expect(socket.taken).toBe(isBlocked ? "a" : "");
+      expect(socket.calls.at(-1)).toBe("terminate");
+      expect(connection.backlogBytes).toBe(0);
+    }
+  });
+
   test("ignores drains nobody waited for", () => {
     const { socket, connection, events } = setUp();
     connection.drained();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { encodeRequest, ReplyWriter } from "../../src/resp/encoder.ts";
-import { NIL_RESP3, ONE } from "../../src/resp/reply.ts";
+import { EMPTY_ARRAY, OK } from "../../src/resp/reply.ts";
 import { createPrng } from "../support/prng.ts";
 
 const prng = createPrng();
@@ -50,7 +50,7 @@ describe("ReplyWriter", () => {
     ["array", (w) => w.array(3), "*3\r\n"],
     ["header", (w) => w.header(0x25, 2), "%2\r\n"],
     ["double", (w) => w.double("-inf"), ",-inf\r\n"],
-    ["raw", (w) => w.raw(NIL_RESP3), "_\r\n"],
+    ["raw", (w) => w.raw(EMPTY_ARRAY), "*0\r\n"],
     ["append", (w) => w.append(Buffer.from("x:1\r\ny"), 1, 5), ":1\r\n"],
   ];
   for (const [name, write, wire] of ROWS) {
@@ -96,14 +96,14 @@ describe("ReplyWriter", () => {
   test("an empty writer holds no buffer, and what is consumed gives its buffer back", () => {
     const writer = new ReplyWriter();
     expect(writer.buf.length).toBe(0);
-    writer.raw(ONE);
+    writer.raw(OK);
     const used = writer.buf;
     expect(used.length).toBe(4096);
     writer.consume(writer.pendingBytes);
     expect(writer.buf.length).toBe(0);
     expect({ head: writer.head, length: writer.length }).toEqual({ head: 0, length: 0 });
     const other = new ReplyWriter();
-    other.raw(ONE);
+    other.raw(OK);
     expect(other.buf).toBe(used);
     other.clear();
     expect(other.buf.length).toBe(0);
@@ -122,6 +122,28 @@ describe("ReplyWriter", () => {
     writer.consume(size);
     expect(writer.buf.length).toBe(4096);
     expect(writer.take().equals(start)).toBe(true);
+  });
+
+  test("what is too much makes it overfull: memory is bounded, and clear starts anew", () => {
+    const writer = new ReplyWriter(64 * 1024);
+    const piece = Buffer.alloc(20_000, "x");
+    writer.append(piece, 0, piece.length);
+    const mark = writer.length;
+    for (let i = 0; i < 2; i++) writer.bulk(piece, 0, piece.length);
+    expect(writer.isOverfull).toBe(false);
+    for (let i = 0; i < 100; i++) {
+      writer.bulk(piece, 0, piece.length);
+      writer.integer(i);
+      expect(writer.isOverfull).toBe(true);
+      expect(writer.buf.length).toBe(64 * 1024);
+    }
+    writer.truncate(mark);
+    writer.ok();
+    expect(writer.isOverfull).toBe(true);
+    writer.clear();
+    expect(writer.isOverfull).toBe(false);
+    writer.ok();
+    expect(writer.take().latin1Slice()).toBe("+OK\r\n");
   });
 
   test("truncate takes back what was written since a mark, after any growth", () => {

@@ -274,6 +274,8 @@ export class AppendOnly implements Journal {
       await new Promise((resolve) => setImmediate(resolve));
       if (this.#isClosing) throw new CodisError("closed", "the server is stopping");
       isOver = this.#snapshot.step(SLICE_MS, clock);
+      // A command that changed very large values had all of them written at once.
+      if (out.isOverfull) throw new CodisError("limit", "too much was changed in one turn");
       if (out.pendingBytes < WRITE_BYTES && !isOver) continue;
       unsynced += out.pendingBytes;
       bytes += out.pendingBytes;

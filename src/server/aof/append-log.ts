@@ -104,6 +104,7 @@ export class AppendLog {
       pending.bulkInteger(dbIndex);
     }
     pending.append(src, from, to);
+    assert(!pending.isOverfull, "what one turn logs fits a buffer");
     this.bytes += pending.pendingBytes - before;
   }
 

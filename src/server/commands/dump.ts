@@ -18,7 +18,7 @@ import {
   type PropagatedCommand,
 } from "../call.ts";
 import { buildValue, discardValue, storeValue } from "../rdb/build.ts";
-import { writePayload } from "../rdb/write.ts";
+import { PAYLOAD_BYTES_MAX, writePayload } from "../rdb/write.ts";
 import { ReplyError } from "../replies.ts";
 import { checkKeyLength } from "./collections.ts";
 import { EXPIRY_MS_MAX } from "./expiry-time.ts";
@@ -31,8 +31,10 @@ const NEGATIVE_IDLE = "ERR Invalid IDLETIME value, must be >= 0";
 const BAD_FREQUENCY = "ERR Invalid FREQ value, must be >= 0 and <= 255";
 const FREQUENCY_MAX = 255;
 
+const PAYLOAD_TOO_LARGE = `ERR a payload must be smaller than ${PAYLOAD_BYTES_MAX} bytes`;
+
 /** The payload of a key before it becomes a reply. */
-const payload = new ReplyWriter();
+const payload = new ReplyWriter(PAYLOAD_BYTES_MAX);
 
 function dump(call: Call): void {
   const entry = lookupRead(call, 1);
@@ -42,6 +44,10 @@ function dump(call: Call): void {
   }
   payload.clear();
   writePayload(call.arena, entry, payload);
+  if (payload.isOverfull) {
+    payload.clear();
+    throw new ReplyError(PAYLOAD_TOO_LARGE);
+  }
   call.out.bulk(payload.buf, 0, payload.length);
   payload.clear();
 }

@@ -36,7 +36,13 @@ const RDB_TYPES: Readonly<Record<number, number>> = {
 
 const walk = new ValueWalk();
 
-/** Appends the payload of the value of the key in `entry` to `out`: raw bytes, no RESP around it. */
+/** No payload is larger; a client could not send it back in a request. */
+export const PAYLOAD_BYTES_MAX = 1024 * 1024 * 1024;
+
+/**
+ * Appends the payload of the value of the key in `entry` to `out`: raw bytes, no RESP around it.
+ * Stops when `out` is overfull, which callers look at.
+ */
 export function writePayload(arena: Arena, entry: number, out: ReplyWriter): void {
   const start = out.length;
   walk.begin(arena, entry);
@@ -46,6 +52,7 @@ export function writePayload(arena: Arena, entry: number, out: ReplyWriter): voi
     writeString(walk.first.bytes, walk.first.start, walk.first.end, out);
     if (walk.type === HASH) writeString(walk.second.bytes, walk.second.start, walk.second.end, out);
     else if (walk.type === ZSET) writeScore(walk.score, out);
+    if (out.isOverfull) return;
   }
   writeByte(RDB_VERSION, out);
   writeByte(0, out);
