@@ -1,7 +1,7 @@
 /**
  * Writes keys as commands, for the base of an append-only file: what a server that starts empty
  * must execute to have them. Several commands for a long value, each of a bounded number of
- * elements, so that the work can be spread over turns.
+ * elements and bytes, so that the work can be spread over turns and a load needs no huge buffer.
  *
  *   string        SET key value [PXAT ms]
  *   list ...      RPUSH | SADD | HMSET | ZADD key element ...   (once or more)   [PEXPIREAT key ms]
@@ -21,6 +21,8 @@ import { HASH, LIST, SET, STRING, ZSET } from "../types/value-type.ts";
 
 /** Elements in one command, as in Redis (AOF_REWRITE_ITEMS_PER_CMD). */
 const ELEMENTS_PER_COMMAND = 64;
+/** A command ends with the element that reaches this. */
+const COMMAND_BYTES_MAX = 1024 * 1024;
 
 const NAMES: Readonly<Record<number, string>> = {
   [LIST]: "RPUSH",
@@ -111,16 +113,30 @@ export class BaseWriter implements KeyVisitor {
     const { out } = this.#output;
     const walk = this.#walk;
     const count = Math.min(this.#left, ELEMENTS_PER_COMMAND);
-    const isPair = walk.type === HASH || walk.type === ZSET;
-    out.array(2 + (isPair ? 2 * count : count));
+    const words = walk.type === HASH || walk.type === ZSET ? 2 : 1;
+    const mark = out.length;
+    out.array(2 + words * count);
+    const bodyMark = out.length;
     out.bulkText(NAMES[walk.type]!);
     this.#writeKey();
-    for (let i = 0; i < count && walk.next(); i++) {
+    let written = 0;
+    while (written < count && out.length - mark < COMMAND_BYTES_MAX && walk.next()) {
+      written++;
       const { first, second } = walk;
       if (walk.type === ZSET) out.bulkText(formatDouble(walk.score));
       out.bulk(first.bytes, first.start, first.end);
       if (walk.type === HASH) out.bulk(second.bytes, second.start, second.end);
     }
-    this.#left -= count;
+    this.#left -= written;
+    if (written < count) replaceHeader(out, mark, bodyMark, 2 + words * written);
   }
+}
+
+/** Puts the header of an array of `count` in place of out[mark, bodyMark), which is no shorter. */
+function replaceHeader(out: ReplyWriter, mark: number, bodyMark: number, count: number): void {
+  const header = `*${count}\r\n`;
+  const saved = bodyMark - mark - header.length;
+  if (saved > 0) out.buf.copyWithin(bodyMark - saved, bodyMark, out.length);
+  out.buf.write(header, mark, "latin1");
+  out.length -= saved;
 }

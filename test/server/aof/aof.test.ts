@@ -57,6 +57,25 @@ test("What was written is there after a restart, of all types, in all databases"
   await expectSameAfterRestart(files, server);
 });
 
+test("A rewrite puts large elements into commands of their own", async () => {
+  const files = new MemoryFiles();
+  const server = await startLogged(files);
+  const large = (i: number): string => String(i).repeat(700_000);
+  const items = Array.from({ length: 9 }, (_, i) => large(i + 1));
+  server.own.ask(["RPUSH", "l", "small", ...items, "small"]);
+  server.own.ask(["SADD", "t", "small", ...items]);
+  server.own.ask(["HSET", "h", ...items.flatMap((item) => [item, item]), "small", "small"]);
+  server.own.ask(["ZADD", "z", ...items.flatMap((item, i) => [i, item]), 99, "small"]);
+  server.own.ask(["PEXPIRE", "z", "100000"]);
+  await rewriteWith(server, () => undefined);
+  const base = files.list().find((name) => name.endsWith(".base.aof"))!;
+  const text = files.readText(base)!;
+  const starts = [...text.matchAll(/\*\d+\r\n\$\d+\r\n(RPUSH|SADD|HMSET|ZADD)/g)];
+  const lengths = starts.map((start, i) => (starts[i + 1]?.index ?? text.length) - start.index);
+  expect(Math.max(...lengths)).toBeLessThan(3_000_000);
+  await expectSameAfterRestart(files, server);
+});
+
 test("Every command is logged so that a replay gives the same data", async () => {
   const seeds = createPrng();
   for (let run = 0; run < 20; run++) {
