@@ -95,7 +95,7 @@ export async function runRole<T extends ConfigTable>(
 }
 
 /** The commander command of one role: common options first, then its own. */
-export function roleCommand<T extends ConfigTable>(spec: RoleSpec<T>): Command {
+function roleCommand<T extends ConfigTable>(spec: RoleSpec<T>): Command {
   const command = newCommand(`codis ${spec.name}`, spec.summary, spec.example)
     .option("-c, --config <file>", "read this TOML file on top of the defaults")
     .option("--default-config", "print a commented file with the defaults and exit")

@@ -84,7 +84,7 @@ function serverState(stats: TopomStats, server: string, position: number): strin
 }
 
 /** Keys over all databases, from INFO's `db0:keys=1,expires=0,avg_ttl=0`. */
-export function keyCount(info: Readonly<Record<string, string>>): number {
+function keyCount(info: Readonly<Record<string, string>>): number {
   return Object.entries(info)
     .filter(([name]) => /^db\d+$/.test(name))
     .reduce((sum, [, text]) => sum + Number(/keys=(\d+)/.exec(text)?.[1] ?? 0), 0);

@@ -15,11 +15,11 @@
 import { CodisError } from "../../src/base/errors.ts";
 import { SLOT_COUNT } from "../../src/slots/hash.ts";
 
-export const HOST = "127.0.0.1";
+const HOST = "127.0.0.1";
 /** So that the blocks of ports of proxies and their admin ports cannot meet. */
-export const PROXIES_MAX = 100;
+const PROXIES_MAX = 100;
 /** A server without a slot would be of no use. */
-export const SERVERS_MAX = SLOT_COUNT;
+const SERVERS_MAX = SLOT_COUNT;
 const ADMIN_OFFSET = 100;
 const DASHBOARD_OFFSET = 200;
 const SERVER_OFFSET = 1000;

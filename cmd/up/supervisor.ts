@@ -21,7 +21,7 @@ const BACKOFF_MAX_MS = 5_000;
 /** A child that served this long starts again with the first pause. */
 const STABLE_MS = 10_000;
 /** A child that has not ended this long after SIGTERM is killed. */
-export const STOP_TIMEOUT_MS = 10_000;
+const STOP_TIMEOUT_MS = 10_000;
 
 export interface ChildSpec {
   readonly name: string;
@@ -39,7 +39,7 @@ export interface SupervisorEvents {
 }
 
 /** The command that starts this program again, compiled or not. */
-export function selfCommand(): readonly string[] {
+function selfCommand(): readonly string[] {
   return Bun.isStandaloneExecutable ? [process.execPath] : [process.execPath, Bun.main];
 }
 

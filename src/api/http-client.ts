@@ -12,10 +12,10 @@ import { CodisError, type ErrorCode, errorText } from "../base/errors.ts";
 import { STATUS_CAUSE } from "./http.ts";
 
 /** Upstream's limits of one call (spec/dashboard.md 8). */
-export const CALL_TIMEOUT_MS = 60_000;
-export const DIAL_TIMEOUT_MS = 1000;
+const CALL_TIMEOUT_MS = 60_000;
+const DIAL_TIMEOUT_MS = 1000;
 /** A longer answer is refused: the overview of a dashboard with many proxies is a few MiB. */
-export const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 
 export interface Call {
   /** `host:port` */

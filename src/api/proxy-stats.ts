@@ -8,7 +8,7 @@ import type { Slot } from "../model/slot.ts";
 
 /** Bits of the `flags` of a stats request. */
 export const STATS_CMDS = 1;
-export const STATS_SLOTS = 2;
+const STATS_SLOTS = 2;
 export const STATS_RUNTIME = 4;
 export const STATS_ALL = STATS_CMDS | STATS_SLOTS | STATS_RUNTIME;
 

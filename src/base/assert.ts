@@ -11,8 +11,3 @@ export class AssertionError extends Error {
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionError(`assertion failed: ${message}`);
 }
-
-/** For the default branch of an exhaustive switch: does not compile while a case is missing. */
-export function unreachable(value: never): never {
-  throw new AssertionError(`unreachable value: ${String(value)}`);
-}

@@ -11,10 +11,10 @@ export const GROUP_ID_MIN = 1;
 export const GROUP_ID_MAX = 9999;
 
 /** What became of telling a server to follow its master; "" means nothing was asked. */
-export const SYNC_ACTION_STATES = ["", "pending", "syncing", "synced", "synced_failed"] as const;
+const SYNC_ACTION_STATES = ["", "pending", "syncing", "synced", "synced_failed"] as const;
 
 /** How far a promotion has come; "" means none. */
-export const PROMOTING_STATES = ["", "preparing", "prepared", "finished"] as const;
+const PROMOTING_STATES = ["", "preparing", "prepared", "finished"] as const;
 
 const GROUP_SERVER = record({
   /** host:port */

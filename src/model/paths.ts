@@ -13,7 +13,7 @@
 /** The folder of all products. */
 export const PRODUCTS_DIR = "/codis3";
 
-export function productDir(product: string): string {
+function productDir(product: string): string {
   return `${PRODUCTS_DIR}/${product}`;
 }
 

@@ -8,7 +8,7 @@ import type { ValueOf } from "./record.ts";
 import { flag, integer, list, oneOf, optional, record, text } from "./record.ts";
 
 /** The states of a slot action in their order; "" means none. */
-export const SLOT_ACTION_STATES = [
+const SLOT_ACTION_STATES = [
   "",
   "pending",
   "preparing",

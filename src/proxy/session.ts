@@ -5,7 +5,7 @@
  *   head -> [request] -> [request] -> [request] -> tail                one per reply still owed
  *            next to       may come early:
  *            leave         kept until its turn
- *   backend's receive buffer -> out -> socket                          the head's reply, as it comes
+ *   backend's receive buffer -> out -> socket                         the head's reply, as it comes
  *
  * A session stops decoding, and so reading, while it waits: for the dispatch of the request in hand
  * (slot blocked, backend full, key moving), for replies (session_max_pipeline are owed) or for its

@@ -243,7 +243,7 @@ const STAR = 0x2a;
 const ZERO = 0x30;
 
 /** What is wrong with the reply of a part, in the original's words; "" when nothing is. */
-export function badPart(merge: Merge, reply: Buffer): string {
+function badPart(merge: Merge, reply: Buffer): string {
   const tag = typeTag(reply[0]!);
   if (merge === "elements") {
     const length = reply[0] === STAR ? arrayLength(reply) : 0;

@@ -11,7 +11,7 @@ import type { CommandStats } from "../api/proxy-stats.ts";
 import { ALL_COMMANDS } from "../commands/lookup.ts";
 
 /** Names outside the command table that are counted by name; a client can invent any number. */
-export const UNKNOWN_NAMES_MAX = 256;
+const UNKNOWN_NAMES_MAX = 256;
 
 /** `opstr` of the names beyond UNKNOWN_NAMES_MAX. */
 const OTHER_NAMES = "(OTHER)";

@@ -18,7 +18,7 @@ import { ErrorReply, type Reply } from "../resp/reply.ts";
 import { ReplyDecoder } from "../resp/reply-decoder.ts";
 
 /** Calls that may wait for replies on one connection. */
-export const CALLS_WAITING_MAX = 1024;
+const CALLS_WAITING_MAX = 1024;
 
 export interface RedisClientOptions {
   /** Sent with AUTH when not empty. */

@@ -16,9 +16,9 @@ export const REPLY_INCOMPLETE = -1;
 export const REPLY_ERROR = -2;
 
 /** Bytes of one bulk, and of one line. */
-export const REPLY_BULK_BYTES_MAX = 512 * 1024 * 1024;
+const REPLY_BULK_BYTES_MAX = 512 * 1024 * 1024;
 /** Elements of one array, set or push, or pairs of a map. Redis counts them with an int. */
-export const REPLY_ELEMENTS_MAX = 2 ** 31 - 1;
+const REPLY_ELEMENTS_MAX = 2 ** 31 - 1;
 
 const CR = 0x0d;
 const LF = 0x0a;

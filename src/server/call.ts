@@ -8,7 +8,7 @@
  * One Call object serves all requests of a server, one after the other: keep none of it.
  */
 
-import { parseInt64, parseSafeInteger } from "../base/bytes.ts";
+import { equalFold, parseInt64, parseSafeInteger } from "../base/bytes.ts";
 import type { Command } from "../commands/lookup.ts";
 import type { ReplyWriter } from "../resp/encoder.ts";
 import type { Arena } from "./arena/arena.ts";
@@ -16,13 +16,7 @@ import { entryKind } from "./arena/entry.ts";
 import type { Client } from "./client.ts";
 import { parseDouble } from "./double.ts";
 import type { Keyspace } from "./keyspace.ts";
-import {
-  NOT_FLOAT_ERROR,
-  NOT_INTEGER_ERROR,
-  ReplyError,
-  SYNTAX_ERROR,
-  WRONG_TYPE_ERROR,
-} from "./replies.ts";
+import { NOT_FLOAT_ERROR, NOT_INTEGER_ERROR, SYNTAX_ERROR, WRONG_TYPE_ERROR } from "./replies.ts";
 import type { ServerState } from "./state.ts";
 
 /** A command as words, for the append-only file and replicas. */
@@ -78,14 +72,7 @@ export function argBytes(call: Call, i: number): Buffer {
 
 /** Argument `i` is this word; case does not matter. @param word lower case ASCII */
 export function argIs(call: Call, i: number, word: string): boolean {
-  const from = call.args[2 * i]!;
-  if (call.args[2 * i + 1]! - from !== word.length) return false;
-  for (let k = 0; k < word.length; k++) {
-    const byte = call.buf[from + k]!;
-    const lower = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
-    if (lower !== word.charCodeAt(k)) return false;
-  }
-  return true;
+  return equalFold(call.buf, call.args[2 * i]!, call.args[2 * i + 1]!, word);
 }
 
 /**
@@ -107,19 +94,6 @@ export function argInteger(call: Call, i: number, error = NOT_INTEGER_ERROR): nu
 export function argInt64(call: Call, i: number, error = NOT_INTEGER_ERROR): bigint {
   const value = parseInt64(call.buf, call.args[2 * i]!, call.args[2 * i + 1]!);
   if (value === undefined) throw error;
-  return value;
-}
-
-/** Argument `i` within [min, max]. @throws ReplyError `text` when it is not, else as argInteger */
-export function argIntegerIn(
-  call: Call,
-  i: number,
-  min: number,
-  max: number,
-  text: string,
-): number {
-  const value = argInteger(call, i);
-  if (value < min || value > max) throw new ReplyError(text);
   return value;
 }
 

@@ -16,7 +16,7 @@ export const LONGITUDE_MAX = 180;
 export const LATITUDE_MAX = 85.05112878;
 
 /** Step of the hashes that are stored. */
-export const STEP_MAX = 26;
+const STEP_MAX = 26;
 
 const EARTH_RADIUS_METERS = 6372797.560856;
 const MERCATOR_MAX_METERS = 20037726.37;

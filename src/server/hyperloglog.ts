@@ -13,7 +13,7 @@
 
 export const REGISTERS = 16384;
 const HEADER_BYTES = 16;
-export const DENSE_BYTES = HEADER_BYTES + (REGISTERS * 6) / 8;
+const DENSE_BYTES = HEADER_BYTES + (REGISTERS * 6) / 8;
 /** A sparse one that would be longer becomes dense: hll-sparse-max-bytes. */
 const SPARSE_BYTES_MAX = 3000;
 const SPARSE_VALUE_MAX = 32;

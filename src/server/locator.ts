@@ -6,12 +6,11 @@
  * right.
  */
 
-import { crc32, hashTag, SLOT_COUNT, tagEnd, tagStart } from "../slots/hash.ts";
+import { crc32, hashTag, slotOfCrc, tagEnd, tagStart } from "../slots/hash.ts";
 import { WARM_WINDOW, type WarmKeys } from "./warm.ts";
 
 /** Keys of one slot share these low bits of their CRC. */
 const SLOT_BITS = 10;
-const SLOT_MASK = SLOT_COUNT - 1;
 
 /** The slot of a key without a tag, from its hash. */
 export function slotOfHash(hash: number): number {
@@ -44,7 +43,7 @@ export class Locator {
     const whole = isTagged ? crc32(key, from, to) | 0 : crc;
     this.isTagged = isTagged;
     this.tagCrc = crc;
-    this.slot = crc & SLOT_MASK;
+    this.slot = slotOfCrc(crc);
     this.hash = (whole >>> SLOT_BITS) | (whole << (32 - SLOT_BITS));
   }
 
@@ -55,7 +54,7 @@ export class Locator {
     if (i === WARM_WINDOW || this.#to[i] !== to) return false;
     this.#next = i;
     this.tagCrc = this.#tagCrcs[i]!;
-    this.slot = this.tagCrc & SLOT_MASK;
+    this.slot = slotOfCrc(this.tagCrc);
     this.hash = this.#hashes[i]!;
     this.isTagged = this.#areTagged[i] === 1;
     return true;
@@ -80,7 +79,7 @@ export class Locator {
 
   /** Slot and hash of the key number `i` of `locateAll`. */
   slotAhead(i: number): number {
-    return this.#tagCrcs[i]! & SLOT_MASK;
+    return slotOfCrc(this.#tagCrcs[i]!);
   }
 
   hashAhead(i: number): number {

@@ -92,11 +92,6 @@ function round(mantissa: bigint, exponent: number): LongDouble {
   return { mantissa: negative ? -size : size, exponent: power };
 }
 
-/** The integer `value`, rounded to what a long double holds. */
-export function longDoubleOf(value: bigint): LongDouble {
-  return round(value, 0);
-}
-
 /** Whether `value` is an infinity. */
 export function isInfinite(value: LongDouble): value is { readonly infinite: 1 | -1 } {
   return "infinite" in value;

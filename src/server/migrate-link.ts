@@ -22,9 +22,9 @@ import type { Connection, ConnectionOwner } from "../net/connection.ts";
 import { dial } from "../net/dial.ts";
 import type { ReplyWriter } from "../resp/encoder.ts";
 
-export const CONNECT_FAILED = "IOERR error or timeout connecting to the client";
+const CONNECT_FAILED = "IOERR error or timeout connecting to the client";
 export const WRITE_FAILED = "IOERR error or timeout writing to target";
-export const READ_FAILED = "IOERR error or timeout reading from target";
+const READ_FAILED = "IOERR error or timeout reading from target";
 
 /** No reply line of ours is longer; a peer that sends more is no server. */
 const LINE_BYTES_MAX = 64 * 1024;

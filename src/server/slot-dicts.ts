@@ -7,7 +7,7 @@
  *                       └─ owner's words: keys with an expiry, tag groups
  */
 
-import { crc32, hashTag, SLOT_COUNT, tagEnd, tagStart } from "../slots/hash.ts";
+import { crc32, hashTag, SLOT_COUNT, slotOfCrc, tagEnd, tagStart } from "../slots/hash.ts";
 import type { Arena } from "./arena/arena.ts";
 import {
   createDict,
@@ -37,8 +37,6 @@ import { addToTagGroup, firstOfTagGroup, moveInTagGroup, removeFromTagGroup } fr
 /** Owner's words of a slot's dictionary. */
 const VOLATILE = 0;
 const TAG_GROUPS = 1;
-
-const SLOT_MASK = SLOT_COUNT - 1;
 
 export class SlotDicts {
   readonly #arena: Arena;
@@ -110,7 +108,7 @@ export class SlotDicts {
 
   /** The slot of a key that exists. */
   slotOf(entry: number): number {
-    if (entryFlags(this.#arena, entry) & ENTRY_LINKS) return this.#tagCrcOf(entry) & SLOT_MASK;
+    if (entryFlags(this.#arena, entry) & ENTRY_LINKS) return slotOfCrc(this.#tagCrcOf(entry));
     return slotOfHash(entryHash(this.#arena, entry));
   }
 
@@ -144,7 +142,7 @@ export class SlotDicts {
 
   /** The first entry whose tag has this CRC32 (int32), or 0. */
   firstOfTag(crc: number): number {
-    const head = this.#heads[crc & SLOT_MASK]!;
+    const head = this.#heads[slotOfCrc(crc)]!;
     if (head === 0) return 0;
     return firstOfTagGroup(this.#arena, dictOwnerWord(this.#arena, head, TAG_GROUPS), crc);
   }

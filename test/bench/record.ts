@@ -16,7 +16,7 @@ export interface Verdict {
   readonly unit: "x" | "ms";
 }
 
-export function isMet({ measured, limit }: Verdict): boolean {
+function isMet({ measured, limit }: Verdict): boolean {
   return measured <= limit;
 }
 

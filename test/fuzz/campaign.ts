@@ -105,7 +105,7 @@ async function residentAfterCollection(target: CampaignTarget): Promise<number> 
 }
 
 /** The random numbers of one input, so that it can be had again without those before it. */
-export function prngOf(seed: number, index: number): Prng {
+function prngOf(seed: number, index: number): Prng {
   return createPrng((seed + Math.imul(index, 0x9e3779b1)) >>> 0);
 }
 

@@ -9,7 +9,7 @@
  */
 
 /** The limit for an input to end. */
-export const EXCHANGE_MS_MAX = 1000;
+const EXCHANGE_MS_MAX = 1000;
 /** How often exchanges are looked at for having taken too long. */
 const WATCH_MS = 50;
 

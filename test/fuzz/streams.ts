@@ -24,7 +24,7 @@ export const COMPARED: ReadonlySet<string> = new Set(
 );
 
 /** One request as its arguments. */
-export function drawRequest(prng: Prng, keys: readonly string[]): readonly string[] {
+function drawRequest(prng: Prng, keys: readonly string[]): readonly string[] {
   const key = prng.pick(keys);
   const other = prng.pick(keys);
   const value = drawValue(prng);
@@ -96,7 +96,7 @@ export function encodeArray(words: readonly string[]): string {
   return `*${words.length}\r\n${words.map(encodeBulk).join("")}`;
 }
 
-export function encodeBulk(word: string): string {
+function encodeBulk(word: string): string {
   return `$${word.length}\r\n${word}\r\n`;
 }
 

@@ -50,7 +50,7 @@ export const TEST_CONFIG: PlaneConfig = {
 };
 
 /** A connection that keeps what it is told. What is written stays in `out` until it is taken. */
-export class FakeWire implements Wire {
+class FakeWire implements Wire {
   readonly out = new ReplyWriter();
   isDirty = false;
   isPaused = false;

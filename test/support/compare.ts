@@ -212,7 +212,7 @@ export function showReply(buf: Buffer, from = 0): ShownReply {
 }
 
 /** What must be equal of a reply under `order`. */
-export function comparable(reply: ShownReply, order: Order): unknown {
+function comparable(reply: ShownReply, order: Order): unknown {
   const isError = typeof reply === "string" && reply.startsWith("-");
   if (isError || order === "exact") return reply;
   if (order === "any") return "";

@@ -10,7 +10,7 @@ export function cutsOf(input: Buffer, prng: Prng): readonly (readonly Buffer[])[
   return [[Buffer.from(input)], cutEvery(input, 1), cutRandomly(input, prng)];
 }
 
-export function cutEvery(input: Buffer, bytes: number): Buffer[] {
+function cutEvery(input: Buffer, bytes: number): Buffer[] {
   const chunks: Buffer[] = [];
   for (let at = 0; at < input.length; at += bytes) {
     chunks.push(Buffer.from(input.subarray(at, at + bytes)));
@@ -18,7 +18,7 @@ export function cutEvery(input: Buffer, bytes: number): Buffer[] {
   return chunks;
 }
 
-export function cutRandomly(input: Buffer, prng: Prng): Buffer[] {
+function cutRandomly(input: Buffer, prng: Prng): Buffer[] {
   const longest = prng.pick([3, 20, 200]);
   const chunks: Buffer[] = [];
   for (let at = 0; at < input.length; ) {

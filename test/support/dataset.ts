@@ -18,11 +18,11 @@ const MEBIBYTE = 1024 * 1024;
 /** Sizes of the large string values, spread over the first keys of a range. */
 const LARGE_BYTES = [64 * 1024, MEBIBYTE, 8 * MEBIBYTE];
 
-export function typeOf(index: number): (typeof TYPES)[number] {
+function typeOf(index: number): (typeof TYPES)[number] {
   return TYPES[index % TYPES.length]!;
 }
 
-export function keyOf(index: number): string {
+function keyOf(index: number): string {
   return index % 3 === 0 ? `{user${index % 997}}:data:${index}` : `data:${index}`;
 }
 

@@ -7,7 +7,7 @@ import { SERVER_CONFIG, type ServerConfig } from "../../src/server/config.ts";
 import { type RunningServer, startServer } from "../../src/server/server.ts";
 
 /** The system's time, and what was added to it. */
-export class AdvancingClock implements Clock {
+class AdvancingClock implements Clock {
   #offsetMs = 0;
   now = (): number => systemClock.now() + this.#offsetMs;
   monotonic = (): number => systemClock.monotonic() + this.#offsetMs;

@@ -10,7 +10,7 @@
 /** The bytes up to the end are the beginning of a record. `neededBytes` says how many at least. */
 export const RECORD_INCOMPLETE = -1;
 /** No record can start like this. `badAt` says where it stops making sense. */
-export const RECORD_CORRUPT = -2;
+const RECORD_CORRUPT = -2;
 
 /** As Redis: more arguments or longer ones are never written. */
 const ARGUMENTS_MAX = 1024 * 1024;

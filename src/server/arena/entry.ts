@@ -41,7 +41,7 @@ function extraBytes(flags: number): number {
 }
 
 /** Bytes of an entry's block, before rounding. `valueBytes` is 0 for a kind other than 0. */
-export function entryBytes(flags: number, keyBytes: number, valueBytes: number): number {
+function entryBytes(flags: number, keyBytes: number, valueBytes: number): number {
   return HEADER_BYTES + extraBytes(flags) + keyBytes + valueBytes;
 }
 

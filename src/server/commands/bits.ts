@@ -24,7 +24,7 @@ export const BIT_OFFSET_RULE = "ERR bit offset is not an integer or out of range
 const BITS_MAX = 2 ** 32;
 
 /** Argument `i` as the number of a bit. @throws ReplyError */
-export function argBitOffset(call: Call, i: number): number {
+function argBitOffset(call: Call, i: number): number {
   const rule = new ReplyError(BIT_OFFSET_RULE);
   const offset = argInteger(call, i, rule);
   if (offset < 0 || offset >= BITS_MAX) throw rule;

@@ -5,7 +5,7 @@
  */
 
 import { argIs, type Call, failSyntax, type Handler } from "../call.ts";
-import { ReplyError } from "../replies.ts";
+import { LIMIT_ERROR, NUMKEYS_ERROR, ReplyError } from "../replies.ts";
 import { createSet, freeSet, SetWalk, setAdd, setHas, setLength, setRemove } from "../types/set.ts";
 import { SET } from "../types/value-type.ts";
 import {
@@ -89,11 +89,9 @@ function storeIntersection(call: Call): void {
   store(call, result);
 }
 
-const NUMKEYS_ERROR = new ReplyError("ERR numkeys should be greater than 0");
 const TOO_MANY_KEYS_ERROR = new ReplyError(
   "ERR Number of keys can't be greater than number of args",
 );
-const LIMIT_ERROR = new ReplyError("ERR LIMIT can't be negative");
 
 /**
  * Reads `numkeys key ... [LIMIT limit]` from argument 1 on.
@@ -111,7 +109,7 @@ function readLimit(call: Call, after: number): number {
 }
 
 /** Argument 1 of SINTERCARD and ZINTERCARD. @throws ReplyError */
-export function argNumkeys(call: Call): number {
+function argNumkeys(call: Call): number {
   const numkeys = argAtLeastOne(call, 1, NUMKEYS_ERROR);
   if (numkeys > call.argc - 2) throw TOO_MANY_KEYS_ERROR;
   return numkeys;

@@ -19,10 +19,10 @@ import { ZiplistReader } from "./ziplist.ts";
 import { ZipmapReader } from "./zipmap.ts";
 
 /** The newest RDB version whose payloads are understood (Redis 8.0). */
-export const RDB_VERSION_MAX = 12;
+const RDB_VERSION_MAX = 12;
 
 /** The version and the checksum behind a body. */
-export const FOOTER_BYTES = 2 + CRC64_BYTES;
+const FOOTER_BYTES = 2 + CRC64_BYTES;
 
 /** Type bytes, with Redis' names. */
 export const RDB_TYPE_STRING = 0;
@@ -70,7 +70,7 @@ export interface ValueSink {
 export type ReadOutcome = "ok" | "footer" | "body";
 
 /** Whether `bytes[start, end)` ends in a footer we accept: version at most 12, checksum right. */
-export function hasValidFooter(bytes: Buffer, start: number, end: number): boolean {
+function hasValidFooter(bytes: Buffer, start: number, end: number): boolean {
   const footer = end - FOOTER_BYTES;
   if (footer < start) return false;
   if (bytes.readUInt16LE(footer) > RDB_VERSION_MAX) return false;
@@ -108,7 +108,7 @@ const packed = new Slice();
  * Reads one body of the given type, and stops behind it.
  * @throws MalformedPayload
  */
-export function readBody(source: StringReader, type: number, sink: ValueSink): void {
+function readBody(source: StringReader, type: number, sink: ValueSink): void {
   demand(readParts(source, type, sink) > 0, "empty collection");
 }
 

@@ -99,7 +99,7 @@ export function freeSet(arena: Arena, head: number, budget: number): number {
 }
 
 /** A copy of a set; its ref. */
-export function copySet(arena: Arena, head: number): number {
+function copySet(arena: Arena, head: number): number {
   const copy = createSet(arena);
   const walk = new SetWalk();
   walk.begin(arena, head);

@@ -103,13 +103,7 @@ function countOf(arena: Arena, header: number): number {
 }
 
 /** Compares a node's member with `buf[from, to)`: negative, 0 or positive. */
-export function compareMember(
-  arena: Arena,
-  node: number,
-  buf: Buffer,
-  from: number,
-  to: number,
-): number {
+function compareMember(arena: Arena, node: number, buf: Buffer, from: number, to: number): number {
   const entry = nodeEntry(arena, node);
   const start = entryKeyOffset(arena, entry);
   const end = start + entryKeyLength(arena, entry);
