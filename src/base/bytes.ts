@@ -17,7 +17,8 @@ const ZERO = 0x30;
 const SAFE_DIGITS = 15;
 const SAFE_INTEGER_DIGITS = 16;
 const INT64_DIGITS = 19;
-const INT64_MAX = 9223372036854775807n;
+export const INT64_MIN: bigint = -(2n ** 63n);
+export const INT64_MAX: bigint = 2n ** 63n - 1n;
 
 export const EMPTY_BYTES: Buffer = Buffer.alloc(0);
 

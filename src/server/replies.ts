@@ -1,6 +1,7 @@
 /**
- * Every error text of the server, without the leading `-`. Source: Redis 7.0 where it knows the
- * case (src/server.c `createSharedObjects` and the commands' own files), else spec/server.md.
+ * Error texts that several files answer, without the leading `-`; one that a single command answers
+ * stands beside it. Source: Redis 7.0 where it knows the case (src/server.c `createSharedObjects`
+ * and the commands' own files), else spec/server.md.
  */
 
 /**
@@ -16,10 +17,8 @@ export class ReplyError {
   }
 }
 
-export const WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value";
 export const SYNTAX = "ERR syntax error";
 export const NOT_INTEGER = "ERR value is not an integer or out of range";
-export const NOT_FLOAT = "ERR value is not a valid float";
 export const OUT_OF_RANGE = "ERR value is out of range";
 export const NOT_POSITIVE = "ERR value is out of range, must be positive";
 export const NO_SUCH_KEY = "ERR no such key";
@@ -47,10 +46,17 @@ export function wrongArity(name: string): string {
   return `ERR wrong number of arguments for '${name.toLowerCase()}' command`;
 }
 
-export const WRONG_TYPE_ERROR = new ReplyError(WRONG_TYPE);
+export const WRONG_TYPE_ERROR = new ReplyError(
+  "WRONGTYPE Operation against a key holding the wrong kind of value",
+);
 export const SYNTAX_ERROR = new ReplyError(SYNTAX);
 export const NOT_INTEGER_ERROR = new ReplyError(NOT_INTEGER);
-export const NOT_FLOAT_ERROR = new ReplyError(NOT_FLOAT);
+export const NOT_FLOAT_ERROR = new ReplyError("ERR value is not a valid float");
+export const NUMKEYS_ERROR = new ReplyError("ERR numkeys should be greater than 0");
+/** LMPOP and ZMPOP. */
+export const POP_COUNT_ERROR = new ReplyError("ERR count should be greater than 0");
+/** SINTERCARD and ZINTERCARD. */
+export const LIMIT_ERROR = new ReplyError("ERR LIMIT can't be negative");
 
 const QUOTED_BYTES_MAX = 128;
 

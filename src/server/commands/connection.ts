@@ -14,7 +14,7 @@ import {
   type Call,
   type Handler,
 } from "../call.ts";
-import { DB_OUT_OF_RANGE, ReplyError, SYNTAX, wrongArity } from "../replies.ts";
+import { DB_OUT_OF_RANGE, NOT_INTEGER_ERROR, ReplyError, SYNTAX, wrongArity } from "../replies.ts";
 import { SERVER_VERSION } from "../version.ts";
 
 const NO_PASSWORD_SET =
@@ -155,8 +155,7 @@ export function readDbIndex(call: Call, i: number, error: ReplyError): number {
 }
 
 function select(call: Call): void {
-  const rule = new ReplyError("ERR value is not an integer or out of range");
-  call.client.dbIndex = readDbIndex(call, 1, rule);
+  call.client.dbIndex = readDbIndex(call, 1, NOT_INTEGER_ERROR);
   call.out.ok();
 }
 

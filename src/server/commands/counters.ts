@@ -3,7 +3,14 @@
  * without an object; those beyond 2^53 go through bigint. Source: Redis 7.0 src/t_string.c.
  */
 
-import { digitCount, parseInt64, parseSafeInteger, writeInteger } from "../../base/bytes.ts";
+import {
+  digitCount,
+  INT64_MAX,
+  INT64_MIN,
+  parseInt64,
+  parseSafeInteger,
+  writeInteger,
+} from "../../base/bytes.ts";
 import { entryMemory, entryValueLength, entryValueOffset } from "../arena/entry.ts";
 import {
   argBytes,
@@ -24,9 +31,6 @@ import {
   ReplyError,
 } from "../replies.ts";
 import { STRING } from "../types/value-type.ts";
-
-const INT64_MIN = -(2n ** 63n);
-const INT64_MAX = 2n ** 63n - 1n;
 
 function addSmall(call: Call, change: number): void {
   const entry = writeTyped(call, 1, STRING);

@@ -4,6 +4,7 @@
  * `getExpireMillisecondsOrReply`.
  */
 
+import { INT64_MAX, INT64_MIN } from "../../base/bytes.ts";
 import { argInt64, type Call } from "../call.ts";
 import { invalidExpire, ReplyError } from "../replies.ts";
 
@@ -13,8 +14,6 @@ export interface ExpiryUnit {
   /** Since 1970 instead of from now. */
   readonly isAbsolute: boolean;
 }
-
-const INT64_MAX = 2n ** 63n - 1n;
 
 /**
  * The latest a key expires, unix ms: the year 287,396. Later times, which Redis keeps up to 2^63,
@@ -30,7 +29,7 @@ export function readAnyExpiry(call: Call, i: number, unit: ExpiryUnit): number {
   const value = argInt64(call, i);
   const ms = value * BigInt(unit.perUnitMs);
   const at = unit.isAbsolute ? ms : ms + BigInt(call.nowMs);
-  if (ms > INT64_MAX || ms < -INT64_MAX - 1n || at > INT64_MAX) {
+  if (ms > INT64_MAX || ms < INT64_MIN || at > INT64_MAX) {
     throw new ReplyError(invalidExpire(call.command.name));
   }
   return Math.min(Number(at), EXPIRY_MS_MAX);

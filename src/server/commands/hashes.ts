@@ -3,7 +3,13 @@
  * src/t_hash.c.
  */
 
-import { parseInt64, parseSafeInteger, writeInteger } from "../../base/bytes.ts";
+import {
+  INT64_MAX,
+  INT64_MIN,
+  parseInt64,
+  parseSafeInteger,
+  writeInteger,
+} from "../../base/bytes.ts";
 import { entryValueWord } from "../arena/entry.ts";
 import {
   argBytes,
@@ -35,9 +41,6 @@ import {
 } from "./collections.ts";
 import { pickRandom } from "./picks.ts";
 import { scanCollection } from "./scan.ts";
-
-const INT64_MIN = -(2n ** 63n);
-const INT64_MAX = 2n ** 63n - 1n;
 
 const walk = new HashWalk();
 const value = createByteRange();

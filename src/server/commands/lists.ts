@@ -15,7 +15,14 @@ import {
   type Handler,
   writeTyped,
 } from "../call.ts";
-import { INDEX_OUT_OF_RANGE, NO_SUCH_KEY, ReplyError, wrongArity } from "../replies.ts";
+import {
+  INDEX_OUT_OF_RANGE,
+  NO_SUCH_KEY,
+  NUMKEYS_ERROR,
+  POP_COUNT_ERROR,
+  ReplyError,
+  wrongArity,
+} from "../replies.ts";
 import {
   compactList,
   insertAtShown,
@@ -109,9 +116,6 @@ function popMany(call: Call, entry: number, head: number, wanted: number, atFirs
   drop(call, entry, head, count, atFirst);
 }
 
-const NUMKEYS_ERROR = new ReplyError("ERR numkeys should be greater than 0");
-const COUNT_ERROR = new ReplyError("ERR count should be greater than 0");
-
 /** LEFT or RIGHT at argument `i`: whether it is the first element that is meant. */
 function argIsLeft(call: Call, i: number): boolean {
   if (argIs(call, i, "left")) return true;
@@ -126,7 +130,7 @@ function popFromFirstOf(call: Call): void {
   let wanted = -1;
   for (let i = side + 1; i < call.argc; i += 2) {
     if (wanted >= 0 || !argIs(call, i, "count") || i + 1 === call.argc) failSyntax();
-    wanted = argAtLeastOne(call, i + 1, COUNT_ERROR);
+    wanted = argAtLeastOne(call, i + 1, POP_COUNT_ERROR);
   }
   if (wanted < 0) wanted = 1;
   for (let i = 2; i < side; i++) {

@@ -27,7 +27,7 @@ import { checkKeyLength } from "./collections.ts";
 import { type ExpiryUnit, readExpiry } from "./expiry-time.ts";
 
 /** Replies with the whole value of a string's entry. */
-export function replyString(call: Call, entry: number): void {
+function replyString(call: Call, entry: number): void {
   const at = entryValueOffset(call.arena, entry);
   call.out.bulk(entryMemory(call.arena, entry), at, at + entryValueLength(call.arena, entry));
 }

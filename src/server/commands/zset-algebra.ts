@@ -8,7 +8,7 @@
 import { entryKind, entryValueWord } from "../arena/entry.ts";
 import { argInteger, argIs, type Call, failSyntax, type Handler, lookupRead } from "../call.ts";
 import { parseDouble } from "../double.ts";
-import { ReplyError, WRONG_TYPE_ERROR } from "../replies.ts";
+import { LIMIT_ERROR, ReplyError, WRONG_TYPE_ERROR } from "../replies.ts";
 import { SetWalk, setHas, setLength } from "../types/set.ts";
 import { SET, ZSET } from "../types/value-type.ts";
 import { createZset, freeZset, ZsetWalk, zsetLength, zsetScore, zsetSet } from "../types/zset.ts";
@@ -35,7 +35,6 @@ interface Combination {
 }
 
 const WEIGHT_ERROR = new ReplyError("ERR weight value is not a float");
-const LIMIT_ERROR = new ReplyError("ERR LIMIT can't be negative");
 
 /** What the words behind the keys may be. */
 type Words = "reply" | "store" | "count";

@@ -17,7 +17,7 @@ import {
   writeTyped,
 } from "../call.ts";
 import { formatDouble } from "../double.ts";
-import { ReplyError } from "../replies.ts";
+import { NUMKEYS_ERROR, POP_COUNT_ERROR, ReplyError } from "../replies.ts";
 import { ZSET } from "../types/value-type.ts";
 import {
   SCORE_SAME,
@@ -253,9 +253,6 @@ function pop(call: Call, highest: boolean): void {
   popMembers(call, entry, count, highest, false);
 }
 
-const NUMKEYS_ERROR = new ReplyError("ERR numkeys should be greater than 0");
-const COUNT_ERROR = new ReplyError("ERR count should be greater than 0");
-
 function popFromFirstOf(call: Call): void {
   const numkeys = argAtLeastOne(call, 1, NUMKEYS_ERROR);
   const side = numkeys + 2;
@@ -265,7 +262,7 @@ function popFromFirstOf(call: Call): void {
   let wanted = -1;
   for (let i = side + 1; i < call.argc; i += 2) {
     if (wanted >= 0 || !argIs(call, i, "count") || i + 1 === call.argc) failSyntax();
-    wanted = argAtLeastOne(call, i + 1, COUNT_ERROR);
+    wanted = argAtLeastOne(call, i + 1, POP_COUNT_ERROR);
   }
   for (let i = 2; i < side; i++) {
     const entry = writeTyped(call, i, ZSET);
