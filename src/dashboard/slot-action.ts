@@ -127,8 +127,8 @@ export function slotsToTakeOffline(cluster: Cluster, wanted: readonly Mapping[])
 export interface MoveLimits {
   /** In all: `migration_parallel_slots`. */
   readonly slots: number;
-  /** Out of any one group, or into it. */
-  readonly perGroup: number;
+  /** Out of its group while it is one of them, and into its target. */
+  perGroup(mapping: Mapping): number;
 }
 
 /**
@@ -166,7 +166,7 @@ export function chooseMoves(
   const chosen: Mapping[] = [];
   for (const mapping of candidates) {
     if (active.size + chosen.length >= limits.slots) break;
-    if (!load.hasRoom(mapping, limits.perGroup)) continue;
+    if (!load.hasRoom(mapping, limits.perGroup(mapping))) continue;
     load.add(mapping);
     chosen.push(mapping);
   }

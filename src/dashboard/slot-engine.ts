@@ -28,7 +28,9 @@ import { Sweeps } from "./sweep.ts";
  * the other moves keys. 60,000 keys in 341 slots took 5.9 s with two, 6.9 with four, 7.3 with
  * three.
  */
-export const MOVES_PER_GROUP = 2;
+const MOVES_PER_GROUP = 2;
+/** The same for slots whose server is swept: one sweep finds the keys of all of them. */
+const MOVES_PER_SWEEP = 16;
 const REST_FIRST_MS = 100;
 const REST_MAX_MS = 5_000;
 /** How often a pause is looked at again. */
@@ -146,10 +148,16 @@ export class SlotEngine {
       this.#disabled,
       {
         slots: this.#options.parallelSlots,
-        perGroup: MOVES_PER_GROUP,
+        perGroup: (mapping) => this.#movesPerGroup(mapping),
       },
     );
     for (const { id } of chosen) this.#active.set(id, this.#work(id));
+  }
+
+  /** Slots that a sweep takes along cost little. Whether there are sweeps shows by the first one. */
+  #movesPerGroup({ group_id }: Mapping): number {
+    const owner = masterOf(this.#port.cluster.groups.get(group_id));
+    return this.#sweeps.hasSwept(owner) ? MOVES_PER_SWEEP : MOVES_PER_GROUP;
   }
 
   /** Resolves when no slot is in work. */

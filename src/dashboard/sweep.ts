@@ -10,8 +10,8 @@
  * meets every key that is left: SCAN promises those that are there from its beginning to its end. A
  * slot that comes in the middle waits for the next sweep.
  *
- * A server that has to MIGRATE serves nobody until the target took the keys. So batches are bounded
- * in keys and in bytes, and one is under way at a time. What MIGRATE leaves behind when it is cut
+ * A server that has to MIGRATE serves nobody until the target took the keys. So batches, which may
+ * hold keys of several slots, are bounded in keys and in bytes, and one is under way at a time. What MIGRATE leaves behind when it is cut
  * off, and why it is sent without REPLACE first: commands/family.ts.
  */
 
@@ -38,19 +38,36 @@ interface Member {
   readonly port: MovePort;
   readonly slotId: number;
   readonly route: Route;
+  /** Keys found and not moved yet. */
+  left: number;
   /** @param drained false when the permit changed meanwhile */
   resolve(drained: boolean): void;
   reject(error: unknown): void;
 }
 
+/** The slots in a sweep that are still to be moved. */
+type Members = Map<number, Member>;
+
+/** A key to move. */
+export interface Found {
+  readonly key: Buffer;
+  readonly slotId: number;
+}
+
 interface Batch {
-  readonly keys: Buffer[];
+  readonly found: Found[];
   bytes: number;
 }
 
 export class Sweeps {
   /** Who waits for the next sweep, by server and database; an entry stands while one is under way. */
   readonly #waiting = new Map<string, Member[]>();
+  readonly #swept = new Set<string>();
+
+  /** Whether the server had to be swept before: no promise for the next time. */
+  hasSwept(addr: string): boolean {
+    return this.#swept.has(addr);
+  }
 
   /**
    * Resolves with true when the database of the owner holds no key of the slot any more, with false
@@ -60,7 +77,8 @@ export class Sweeps {
    */
   drain(port: MovePort, slotId: number, db: number, route: Route): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      const member = { port, slotId, route, resolve, reject };
+      const member = { port, slotId, route, left: 0, resolve, reject };
+      this.#swept.add(route.from);
       const place = `${db} ${route.from}`;
       const waiting = this.#waiting.get(place);
       if (waiting !== undefined) {
@@ -82,28 +100,45 @@ export class Sweeps {
 
 async function sweep(db: number, joined: readonly Member[]): Promise<void> {
   const { port, route } = joined[0]!;
-  const members = new Map(joined.map((member) => [member.slotId, member]));
+  const members: Members = new Map(joined.map((member) => [member.slotId, member]));
   try {
-    await port.withServer(route.from, async (connection) => {
-      await connection.select(db);
-      let cursor = "0";
-      do {
-        const page = readPage(await connection.call("SCAN", cursor, "COUNT", SCAN_COUNT));
-        cursor = page.cursor;
-        for (const [slotId, keys] of keysBySlot(page.keys, members)) {
-          await moveKeys(connection, db, members, members.get(slotId)!, keys);
-        }
-        for (const member of members.values()) stays(members, member);
-      } while (cursor !== "0" && members.size > 0);
-    });
+    await port.withServer(route.from, (connection) => scan(connection, db, members));
     for (const { resolve } of members.values()) resolve(true);
   } catch (error) {
     for (const { reject } of members.values()) reject(error);
   }
 }
 
+async function scan(connection: MoveConnection, db: number, members: Members): Promise<void> {
+  await connection.select(db);
+  /** By target, until there are enough for a batch. */
+  const found = new Map<string, Found[]>();
+  let cursor = "0";
+  do {
+    const page = readPage(await connection.call("SCAN", cursor, "COUNT", SCAN_COUNT));
+    cursor = page.cursor;
+    for (const key of page.keys) {
+      const slotId = slotOf(key);
+      const member = members.get(slotId);
+      if (member === undefined) continue;
+      member.left++;
+      const target = member.route.to;
+      const list = found.get(target);
+      if (list === undefined) found.set(target, [{ key, slotId }]);
+      else list.push({ key, slotId });
+    }
+    const isLast = cursor === "0";
+    for (const list of found.values()) {
+      if (isLast || list.length >= BATCH_KEYS_MAX) {
+        await moveKeys(connection, db, members, list.splice(0));
+      }
+    }
+    for (const member of members.values()) stays(members, member);
+  } while (cursor !== "0" && members.size > 0);
+}
+
 /** Whether the member is still to be moved; else it leaves the sweep. */
-function stays(members: Map<number, Member>, member: Member): boolean {
+function stays(members: Members, member: Member): boolean {
   const { port, slotId, route } = member;
   try {
     if (mayGoOn(port, slotId, route)) return true;
@@ -115,60 +150,61 @@ function stays(members: Map<number, Member>, member: Member): boolean {
   return false;
 }
 
-function keysBySlot(
-  keys: readonly Buffer[],
-  members: ReadonlyMap<number, Member>,
-): Map<number, Buffer[]> {
-  const found = new Map<number, Buffer[]>();
-  for (const key of keys) {
-    const slotId = slotOf(key);
-    if (!members.has(slotId)) continue;
-    const list = found.get(slotId);
-    if (list === undefined) found.set(slotId, [key]);
-    else list.push(key);
-  }
-  return found;
-}
-
-/** Moves these keys of a member, unless it leaves the sweep before. */
+/** Moves keys that all go to one target; those of members that have left stay. */
 async function moveKeys(
   connection: MoveConnection,
   db: number,
-  members: Map<number, Member>,
-  member: Member,
-  keys: readonly Buffer[],
+  members: Members,
+  found: readonly Found[],
 ): Promise<void> {
-  const { port, slotId, route } = member;
-  let left = keys.length;
-  for (let from = 0; from < keys.length; from += SIZES_ASKED_MAX) {
-    const some = keys.slice(from, from + SIZES_ASKED_MAX);
-    const sizes = await Promise.all(some.map((key) => connection.call("MEMORY", "USAGE", key)));
-    for (const batch of packBatches(some, sizes)) {
-      if (!stays(members, member)) return;
-      const failure = await migrate(connection, port, db, route, batch);
-      if (failure !== "") {
-        members.delete(slotId);
-        member.reject(new CodisError("unavailable", failure));
-        return;
-      }
-      left -= batch.keys.length;
-      port.progress(slotId, db, batch.keys.length, left);
-      if (port.intervalMs > 0) await port.wait(port.intervalMs);
+  for (let from = 0; from < found.length; from += SIZES_ASKED_MAX) {
+    const some = found.slice(from, from + SIZES_ASKED_MAX);
+    const sizes = await Promise.all(some.map(({ key }) => connection.call("MEMORY", "USAGE", key)));
+    for (const batch of packBatches(some, sizes)) await moveBatch(connection, db, members, batch);
+  }
+}
+
+async function moveBatch(
+  connection: MoveConnection,
+  db: number,
+  members: Members,
+  { found, bytes }: Batch,
+): Promise<void> {
+  const counts = new Map<Member, number>();
+  const keys: Buffer[] = [];
+  for (const { key, slotId } of found) {
+    const member = members.get(slotId);
+    if (member === undefined || !(counts.has(member) || stays(members, member))) continue;
+    counts.set(member, (counts.get(member) ?? 0) + 1);
+    keys.push(key);
+  }
+  if (keys.length === 0) return;
+  const first = [...counts.keys()][0]!;
+  const { port } = first;
+  const failure = await migrate(connection, db, first, keys, bytes);
+  for (const [member, count] of counts) {
+    if (failure === "") {
+      member.left -= count;
+      port.progress(member.slotId, db, count, member.left);
+    } else {
+      members.delete(member.slotId);
+      member.reject(new CodisError("unavailable", failure));
     }
   }
+  if (port.intervalMs > 0) await port.wait(port.intervalMs);
 }
 
 /** @returns the error of the source, "" for none */
 async function migrate(
   connection: MoveConnection,
-  { auth, timeoutMs }: MovePort,
   database: number,
-  { to }: Route,
-  { keys, bytes }: Batch,
+  { port: { auth, timeoutMs }, route }: Member,
+  keys: readonly Buffer[],
+  bytes: number,
 ): Promise<string> {
   const patienceMs = TARGET_SILENCE_MS + bytes / TARGET_BYTES_PER_MS;
   const target = {
-    ...parseAddress(to),
+    ...parseAddress(route.to),
     database,
     timeoutMs: Math.ceil(Math.min(timeoutMs, patienceMs)),
     auth,
@@ -186,22 +222,22 @@ async function migrate(
  * Keys in batches within the limits. A size is what MEMORY USAGE answered; a key of unknown size
  * (the server does not know the command) counts as large, and one that is gone as nothing.
  */
-export function packBatches(keys: readonly Buffer[], sizes: readonly Reply[]): Batch[] {
+export function packBatches(found: readonly Found[], sizes: readonly Reply[]): Batch[] {
   const batches: Batch[] = [];
   let last: Batch | undefined;
-  for (const [i, key] of keys.entries()) {
+  for (const [i, item] of found.entries()) {
     const size = sizes[i];
     if (size === null) continue;
     const bytes = typeof size === "number" ? size : BATCH_BYTES_MAX;
     const fits =
       last !== undefined &&
-      last.keys.length < BATCH_KEYS_MAX &&
+      last.found.length < BATCH_KEYS_MAX &&
       last.bytes + bytes <= BATCH_BYTES_MAX;
     if (!fits) {
-      last = { keys: [], bytes: 0 };
+      last = { found: [], bytes: 0 };
       batches.push(last);
     }
-    last!.keys.push(key);
+    last!.found.push(item);
     last!.bytes += bytes;
   }
   return batches;

@@ -11,7 +11,7 @@ import {
 import { clusterOf, groupOf, moving } from "./clusters.ts";
 
 const groups = [groupOf(1, 1), groupOf(2, 1), groupOf(3, 1), groupOf(4, 1), groupOf(9, 0)];
-const LIMITS = { slots: 100, perGroup: 2 };
+const LIMITS = { slots: 100, perGroup: (mapping: { id: number }) => (mapping.id < 100 ? 2 : 4) };
 
 function chosen(
   mappings: readonly ReturnType<typeof moving>[],
@@ -42,6 +42,11 @@ test("A group takes part in so many moves at once, as owner and as target", () =
   expect(
     chosen([...mappings, moving(5, 2, 3, "pending", 5), moving(6, 3, 4, "pending", 6)]),
   ).toEqual([1, 2, 6]);
+});
+
+test("Slots of which more may move at once count the others too", () => {
+  const mappings = [1, 2, 3, 101, 102, 103].map((id) => moving(id, 1, 2, "pending", id));
+  expect(chosen(mappings)).toEqual([1, 2, 101, 102]);
 });
 
 test("A group gives or takes, not both at once, and not by way of others either", () => {

@@ -144,9 +144,12 @@ test("One sweep serves the slots that joined before it began, the next one those
 });
 
 test("Batches are bounded in keys and in bytes; what is large or of unknown size goes alone", () => {
-  const keys = keysOf(5, 2 * BATCH_KEYS_MAX + 1).map((key) => Buffer.from(key));
+  const keys = keysOf(5, 2 * BATCH_KEYS_MAX + 1).map((key) => ({
+    key: Buffer.from(key),
+    slotId: 5,
+  }));
   const lengths = (sizes: Reply[]): number[] =>
-    packBatches(keys.slice(0, sizes.length), sizes).map((batch) => batch.keys.length);
+    packBatches(keys.slice(0, sizes.length), sizes).map((batch) => batch.found.length);
   expect(lengths(keys.map(() => 1))).toEqual([BATCH_KEYS_MAX, BATCH_KEYS_MAX, 1]);
   const half = BATCH_BYTES_MAX / 2;
   expect(lengths([half, half, 1, half, half])).toEqual([2, 2, 1]);
@@ -155,6 +158,23 @@ test("Batches are bounded in keys and in bytes; what is large or of unknown size
   expect(lengths([unknown, unknown])).toEqual([1, 1]);
   expect(lengths([null, 1, null])).toEqual([1]);
   expect(lengths([null])).toEqual([]);
+});
+
+test("A batch holds keys of several slots with one target, and tells the progress of each", async () => {
+  const source = new StockSource();
+  source.databases.set(
+    0,
+    [1, 2, 3].flatMap((slot) => keysOf(slot, 5)),
+  );
+  source.permits.set(3, { from: "a:1", to: "c:3" });
+  await moveSlot(source.port, 9);
+  source.progress.length = 0;
+  source.sent.length = 0;
+  await Promise.all([1, 2, 3].map((slot) => moveSlot(source.port, slot)));
+  // The first slot began a sweep alone.
+  expect(source.count("MIGRATE b 2")).toBe(2);
+  expect(source.count("MIGRATE c 3")).toBe(1);
+  expect(source.progress.toSorted()).toEqual([1, 2, 3].map((slot) => [slot, 0, 5, 0]));
 });
 
 test("A target is given more time for a larger key, but never more than the operator allows", async () => {
@@ -239,7 +259,7 @@ test("A slot that is paused leaves the sweep and comes again; one that is not to
 
 test("The operator's interval is kept between batches", async () => {
   const source = new StockSource();
-  source.databases.set(0, keysOf(5, 30));
+  source.databases.set(0, keysOf(5, 70));
   source.intervalMs = 7;
   await moveSlot(source.port, 5);
   expect(source.waits).toEqual([7, 7, 7]);
