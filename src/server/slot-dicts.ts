@@ -12,7 +12,6 @@ import type { Arena } from "./arena/arena.ts";
 import {
   createDict,
   dictCount,
-  dictDrain,
   dictFind,
   dictFirstCandidate,
   dictInsert,
@@ -21,6 +20,7 @@ import {
   dictRemove,
   dictReplace,
   dictScan,
+  freeDict,
   setDictOwnerWord,
 } from "./arena/dict.ts";
 import {
@@ -85,7 +85,7 @@ export class SlotDicts {
     }
     dictRemove(arena, head, entry);
     if (dictCount(arena, head) > 0) return false;
-    dictDrain(arena, head, Number.POSITIVE_INFINITY, () => {});
+    freeDict(arena, head);
     this.#heads[slot] = 0;
     return true;
   }

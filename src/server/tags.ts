@@ -8,14 +8,7 @@
  */
 
 import type { Arena } from "./arena/arena.ts";
-import {
-  createDict,
-  dictCount,
-  dictDrain,
-  dictFind,
-  dictInsert,
-  dictRemove,
-} from "./arena/dict.ts";
+import { createDict, dictCount, dictFind, dictInsert, dictRemove, freeDict } from "./arena/dict.ts";
 import {
   createEntry,
   entryLink,
@@ -78,7 +71,7 @@ export function removeFromTagGroup(
   dictRemove(arena, groups, group);
   arena.free(group);
   if (dictCount(arena, groups) > 0) return groups;
-  dictDrain(arena, groups, Number.POSITIVE_INFINITY, () => {});
+  freeDict(arena, groups);
   return 0;
 }
 

@@ -13,6 +13,7 @@
  * there all the time is seen whatever the table does between two calls.
  */
 
+import { assert } from "../../base/assert.ts";
 import { type Arena, blockBytes, CHUNK_SHIFT, GRANULE_MASK } from "./arena.ts";
 import { entryHash, entryKeyEquals, entryNext, setEntryNext } from "./entry.ts";
 
@@ -413,6 +414,15 @@ export function dictDrain(
   arena.free(words[at + TABLE]!);
   arena.free(head);
   return Math.max(0, left);
+}
+
+function expectNoEntry(): void {
+  assert(false, "the dictionary is empty");
+}
+
+/** Gives back a dictionary that has no entries. */
+export function freeDict(arena: Arena, head: number): void {
+  dictDrain(arena, head, Number.POSITIVE_INFINITY, expectNoEntry);
 }
 
 /** Bytes of the head, directory and segments, without the entries. */
