@@ -6,6 +6,7 @@
 
 import { AssertionError } from "../src/base/assert.ts";
 import { errorText } from "../src/base/errors.ts";
+import { nearest } from "../src/base/nearest.ts";
 import { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, VERSION_TEXT } from "./flags.ts";
 
 type Run = (argv: readonly string[]) => Promise<number>;
@@ -62,7 +63,8 @@ function helpText(): string {
 }
 
 function nearestWord(text: string): string | undefined {
-  return Object.keys(WORDS).find((word) => word.startsWith(text) || text.startsWith(word));
+  const words = Object.keys(WORDS);
+  return words.find((word) => word.startsWith(text)) ?? nearest(text, words);
 }
 
 async function main(argv: readonly string[]): Promise<number> {

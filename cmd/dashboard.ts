@@ -1,15 +1,13 @@
 /**
- * `codis dashboard`: flags and TOML to config to role. Option names are the original's; what
- * follows `--config` in the file may be overridden by them. Source: spec/dashboard.md 1.
+ * `codis dashboard`: flags and TOML to config to role. Option names are the original's; they
+ * override what the file says. Source: spec/dashboard.md 1.
  */
 
 import type { Command } from "commander";
 import { checkConfig } from "../src/base/config.ts";
 import { DASHBOARD_CONFIG, type DashboardConfig } from "../src/dashboard/config.ts";
 import { serveDashboard } from "../src/dashboard/serve.ts";
-import { type RoleSpec, runRole, VERSION_TEXT } from "./flags.ts";
-
-const [version, compile] = VERSION_TEXT.split("\n").map((line) => line.replace(/^\w+: /, ""));
+import { BUILD, type RoleSpec, runRole } from "./flags.ts";
 
 export const DASHBOARD_ROLE: RoleSpec<typeof DASHBOARD_CONFIG> = {
   name: "dashboard",
@@ -46,8 +44,7 @@ export const DASHBOARD_ROLE: RoleSpec<typeof DASHBOARD_CONFIG> = {
       config,
       hostAdmin: String(flags.hostAdmin ?? ""),
       removeLock: flags.removeLock === true,
-      version: version!,
-      compile: compile!,
+      ...BUILD,
       log,
     });
     return {

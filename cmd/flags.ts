@@ -8,19 +8,24 @@
 
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { Command, CommanderError, Option } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import packageJson from "../package.json" with { type: "json" };
 import { type ConfigOf, type ConfigTable, loadConfig, renderDefaults } from "../src/base/config.ts";
 import { CodisError, errorText } from "../src/base/errors.ts";
-import { createLog, LOG_LEVELS, type Log, type LogLevel } from "../src/base/log.ts";
+import { createLog, LOG_LEVELS, type Log, type LogLevel, parseLogLevel } from "../src/base/log.ts";
 import { connectServiceManager, type ServiceManager } from "./systemd.ts";
 
 export const EXIT_DONE = 0;
 export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
 
+/** What the roles tell about themselves through their APIs. */
+export const BUILD = {
+  version: packageJson.version,
+  compile: `bun ${Bun.version} ${process.platform}-${process.arch}`,
+} as const;
 /** Two lines, as the original printed them. */
-export const VERSION_TEXT = `version: ${packageJson.version}\ncompile: bun ${Bun.version} ${process.platform}-${process.arch}`;
+export const VERSION_TEXT = `version: ${BUILD.version}\ncompile: ${BUILD.compile}`;
 
 /**
  * A role that serves. `done` resolves with the exit code when it has ended, by itself or by close.
@@ -146,9 +151,11 @@ export function parse(command: Command, argv: readonly string[]): number | undef
   }
 }
 
-function parseLevel(text: string): string {
-  const level = text.toUpperCase();
-  return level === "WARNING" ? "WARN" : level;
+/** In any case, and WARNING for WARN: what the original takes. */
+function parseLevel(text: string): LogLevel {
+  const level = parseLogLevel(text);
+  if (level !== undefined) return level;
+  throw new InvalidArgumentError(`it must be one of ${LOG_LEVELS.join(", ")}`);
 }
 
 function readConfig<T extends ConfigTable>(
@@ -241,7 +248,15 @@ export function closeOnSignals(
     });
   };
   const onSignal = (signal: NodeJS.Signals): void => close(signal);
-  const onHangup = (): void => log.reopen();
+  const onHangup = (): void => {
+    try {
+      log.reopen();
+    } catch (error) {
+      log.error("cannot open the log file again, going on with the old one", {
+        error: errorText(error),
+      });
+    }
+  };
   const onParentGone = (): void => close("the parent process is gone");
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal).on("SIGHUP", onHangup);
   if (supervised) process.stdin.on("end", onParentGone).on("error", onParentGone).resume();

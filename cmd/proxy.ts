@@ -15,7 +15,7 @@ import { checkSlots } from "../src/proxy/api.ts";
 import { applyConfigFlags, PROXY_CONFIG, unservedWishes } from "../src/proxy/config.ts";
 import { CodisProxy } from "../src/proxy/proxy.ts";
 import type { DashboardSource } from "../src/proxy/register.ts";
-import { type RoleSpec, runRole, VERSION_TEXT } from "./flags.ts";
+import { BUILD, type RoleSpec, runRole } from "./flags.ts";
 
 const THREADS_DEFAULT = Math.min(4, availableParallelism());
 const THREADS_MAX = 256;
@@ -37,10 +37,6 @@ interface ProxyFlags {
 
 /** Ways to come online by itself; at most one is given. */
 const WAYS_ONLINE = ["dashboard", "zookeeper", "etcd", "filesystem", "fillslots"];
-
-const [version = "", compile = ""] = VERSION_TEXT.split("\n").map((line) =>
-  line.replace(/^\w+: /, ""),
-);
 
 export const PROXY_ROLE: RoleSpec<typeof PROXY_CONFIG> = {
   name: "proxy",
@@ -65,8 +61,7 @@ export const PROXY_ROLE: RoleSpec<typeof PROXY_CONFIG> = {
       threads: given.ncpu ?? THREADS_DEFAULT,
       hostAdmin: given.hostAdmin ?? "",
       hostProxy: given.hostProxy ?? "",
-      version,
-      compile,
+      ...BUILD,
     });
     await comeOnline(proxy, given, slots);
     return {

@@ -9,7 +9,7 @@
 import { readFileSync } from "node:fs";
 import { CodisError } from "../../src/base/errors.ts";
 import { encodeJson } from "../../src/model/encode.ts";
-import { GROUP, type Group } from "../../src/model/group.ts";
+import { GROUP, GROUP_ID_MAX, GROUP_ID_MIN, type Group } from "../../src/model/group.ts";
 import { PRODUCTS_DIR, topomPath } from "../../src/model/paths.ts";
 import { isProductName } from "../../src/model/product-name.ts";
 import { PROXY, type ProxyModel } from "../../src/model/proxy.ts";
@@ -132,7 +132,7 @@ function checkDump({ slots, group, proxy }: Dump): void {
   const groups = new Map<number, Group>();
   const servers = new Set<string>();
   for (const each of group) {
-    if (each.id < 1 || each.id > 9999) refuse(`invalid group id = ${each.id}`);
+    if (each.id < GROUP_ID_MIN || each.id > GROUP_ID_MAX) refuse(`invalid group id = ${each.id}`);
     if (groups.has(each.id)) refuse(`group-${pad4(each.id)} already exists`);
     if (each.promoting.state !== "") refuse(`gorup-${pad4(each.id)} is promoting`);
     groups.set(each.id, each);
@@ -155,7 +155,7 @@ function checkDump({ slots, group, proxy }: Dump): void {
 }
 
 /** A version 1 dump, in the form of version 3. Proxies of version 1 have no counterpart. */
-function convert(value: unknown): Dump {
+function convert(value: object): Dump {
   const { slots = {}, servers = {} } = value as {
     slots?: Record<string, { id: number; group_id: number; state?: { status?: string } }>;
     servers?: Record<string, Record<string, { addr: string; group_id: number; type: string }>>;
@@ -178,7 +178,7 @@ function convert(value: unknown): Dump {
   return { slots: byId(mappings), group: byId([...groups.values()]), proxy: [] };
 }
 
-function readDump(value: unknown): Dump {
+function readDump(value: object): Dump {
   const { slots, group, proxy } = value as Readonly<Record<string, unknown>>;
   return {
     slots: MAPPINGS.read(slots, "slots"),
@@ -203,12 +203,15 @@ async function loadSlots(store: Store): Promise<Mapping[]> {
   return slots;
 }
 
-function readJson(path: string): unknown {
+function readJson(path: string): object {
+  let value: unknown;
   try {
-    return JSON.parse(readFileSync(path, "utf8"));
+    value = JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
     throw new CodisError("usage", `Cannot read the JSON file ${path}`, error);
   }
+  if (typeof value === "object" && value !== null) return value;
+  throw new CodisError("usage", `Cannot use ${path}: a dump is a JSON object`);
 }
 
 function byId<T extends { readonly id: number }>(records: readonly T[]): T[] {

@@ -1,11 +1,12 @@
 /**
  * Pure: the option syntax of the original's programs. `--opt=value` and `--opt value` are equal, a
  * long option may be shortened to any unique prefix (an exact name wins), short options take their
- * value attached or as the next word, options and words stand in any order.
- * Source: ../../README.md "The original's flags"; Codis 3.2 used docopt.
+ * value attached or as the next word, options and words stand in any order. Source: docopt, which
+ * Codis 3.2 used.
  */
 
 import { CodisError } from "../../src/base/errors.ts";
+import { nearest } from "../../src/base/nearest.ts";
 
 export interface OptionNames {
   /** Long options that take a value, without dashes. */
@@ -68,7 +69,12 @@ function expandPrefix(names: OptionNames, given: string): string {
   if (all.includes(given)) return given;
   const matches = all.filter((name) => name.startsWith(given));
   if (matches.length === 1) return matches[0]!;
-  if (matches.length === 0) throw usage(`unknown option --${given}`);
+  if (matches.length === 0) {
+    const near = nearest(given, all);
+    throw usage(
+      `unknown option --${given}${near === undefined ? "" : `, did you mean --${near}?`}`,
+    );
+  }
   throw usage(`option --${given} is ambiguous: --${matches.join(", --")}`);
 }
 

@@ -1,8 +1,8 @@
 /**
  * `codis admin --dashboard=ADDR ...`, `--proxy=ADDR ...` and, in offline.ts, those that work on the
- * coordinator alone: the original's flags, its
- * requests in its order and its output, so that scripts written for `codis-admin` run unchanged.
- * Success prints nothing but results; failure prints two lines on stderr and exits 1.
+ * coordinator alone: the original's flags, its requests in its order and its output, so that scripts
+ * written for `codis-admin` run unchanged. Success prints nothing but results; failure prints two
+ * lines on stderr and exits 1.
  *
  *   argv ──> parseOptions ──> the first row of ACTIONS whose flag is given ──> requests ──> text
  */
@@ -10,6 +10,7 @@
 import { readFileSync } from "node:fs";
 import { proxyXauth, topomXauth } from "../../src/api/xauth.ts";
 import { CodisError, errorText } from "../../src/base/errors.ts";
+import { parseLogLevel } from "../../src/base/log.ts";
 import { encodeJson } from "../../src/model/encode.ts";
 import { MAPPINGS, type Mapping, offlineMapping, type Slot } from "../../src/model/slot.ts";
 import { SLOT_COUNT } from "../../src/slots/hash.ts";
@@ -42,15 +43,6 @@ const NAMES: OptionNames = {
   shorts: { a: "auth", x: "addr", t: "token", g: "gid", v: "verbose", "1": "1" },
 };
 
-const LOG_LEVEL_NAMES: Readonly<Record<string, string>> = {
-  ERROR: "ERROR",
-  WARN: "WARN",
-  WARNING: "WARN",
-  INFO: "INFO",
-  DEBUG: "DEBUG",
-  NONE: "NONE",
-};
-
 /** Where results and errors go: `process`, or what a test collects. */
 export interface Streams {
   readonly stdout: { write(text: string): unknown };
@@ -62,12 +54,13 @@ export async function runOriginal(
   argv: readonly string[],
   streams: Streams = process,
 ): Promise<number> {
+  /** With a blank in front; "" until it is known. */
   let target = "";
   try {
     const options = parseOptions(NAMES, argv);
     const offline = OFFLINE_ACTIONS.find(([name]) => isGiven(options, name));
     const proxy = options.values.get("proxy");
-    target = offline ? "store" : proxy === undefined ? "dashboard" : "proxy";
+    target = offline ? " store" : proxy === undefined ? " dashboard" : " proxy";
     const text =
       offline !== undefined
         ? await offline[1](options)
@@ -82,7 +75,7 @@ export async function runOriginal(
       error.cause === undefined
         ? errorText(error)
         : `${error.message}\n[error]: ${errorText(error.cause)}`;
-    streams.stderr.write(`${timestamp()} codis admin ${target}: [PANIC] ${panic}\n`);
+    streams.stderr.write(`${timestamp()} codis admin${target}: [PANIC] ${panic}\n`);
     return EXIT_FAILED;
   }
 }
@@ -138,9 +131,10 @@ function readSlots(options: ParsedOptions): Slot[] {
     throw new CodisError("usage", `load slots from file ${path} failed`, error);
   }
   if (!Array.isArray(slots)) throw new CodisError("usage", `${path} must hold an array of slots`);
-  for (const { id } of slots as Slot[]) {
+  for (const slot of slots as (Slot | null)[]) {
+    const id = slot?.id ?? NaN;
     const isValid = Number.isInteger(id) && id >= 0 && id < SLOT_COUNT;
-    if (!isValid) throw new CodisError("usage", `invalid slot id = ${id}`);
+    if (!isValid) throw new CodisError("usage", `invalid slot id = ${slot?.id}`);
   }
   const isLocked = options.switches.has("locked");
   return (slots as Slot[]).map((slot) => (isLocked ? { ...slot, locked: true } : slot));
@@ -412,7 +406,7 @@ function segment(text: string): string {
 
 function logLevel(options: ParsedOptions): string {
   const text = requiredText(options, "log-level");
-  const level = LOG_LEVEL_NAMES[text.toUpperCase()];
+  const level = parseLogLevel(text);
   if (level !== undefined) return level;
   throw new CodisError("usage", `option --log-level = ${text}`);
 }

@@ -42,7 +42,10 @@ export function addSlotVerbs(admin: Command): void {
     "give offline slots an owner",
     async (dashboard, _, args) => {
       const gid = groupArgument(args[1]);
-      await dashboard.assignSlots(mappingsOf(args[0]!, gid));
+      const mappings = mappingsOf(args[0]!, gid);
+      const { slots } = await dashboard.stats();
+      assertNoOtherOwner(slots, mappings);
+      await dashboard.assignSlots(mappings);
       return DONE;
     },
   );
@@ -115,7 +118,8 @@ async function migrate(
   const [slots, gid] = args;
   if (flags.from !== undefined) {
     const count = integerArgument("--count", flags.count, 1, SLOT_COUNT);
-    await dashboard.createSlotActions(groupArgument(flags.from), groupArgument(flags.to), count);
+    const from = groupArgument(flags.from, "--from");
+    await dashboard.createSlotActions(from, groupArgument(flags.to, "--to"), count);
   } else if (slots !== undefined && gid !== undefined) {
     const { begin, end } = slotRangeArgument(slots);
     await dashboard.createSlotActionRange(begin, end, groupArgument(gid));
@@ -133,6 +137,23 @@ function mappingsOf(text: string, gid: number): Mapping[] {
   return Array.from({ length: end - begin + 1 }, (_, i) => {
     return { ...offlineMapping(begin + i), group_id: gid };
   });
+}
+
+/**
+ * Another owner would hide the keys that lie at the present one. The dashboard allows it, as the
+ * original does: `slot offline` first says that it is meant.
+ * @throws CodisError "conflict" naming the slots
+ */
+export function assertNoOtherOwner(slots: readonly Mapping[], wanted: readonly Mapping[]): void {
+  const owner = new Map(slots.map(({ id, group_id }) => [id, group_id]));
+  const owned = wanted.filter(({ id, group_id }) => ![0, group_id].includes(owner.get(id) ?? 0));
+  if (owned.length === 0) return;
+  const ranges = formatRanges(owned.map(({ id }) => id));
+  throw new CodisError(
+    "conflict",
+    `Cannot assign slots ${ranges}: another group owns them and may have keys; ` +
+      "use `slot migrate`, or `slot offline` first",
+  );
 }
 
 function slotTables(slots: readonly Mapping[]): string {

@@ -3,6 +3,7 @@
 import type { Command } from "commander";
 import type { DashboardClient } from "../../src/api/dashboard-client.ts";
 import { CodisError } from "../../src/base/errors.ts";
+import { GROUP_ID_MAX, GROUP_ID_MIN } from "../../src/model/group.ts";
 import { SLOT_COUNT } from "../../src/slots/hash.ts";
 import { openDashboard, type VerbFlags, withVerbFlags } from "./dashboard.ts";
 
@@ -37,20 +38,21 @@ export function addVerb<Flags extends VerbFlags>(
   });
 }
 
-/** A decimal integer in [min, max]; `name` is for the error text. */
+/** A decimal integer in [min, max] that must be given; `name` is for the error text. */
 export function integerArgument(
   name: string,
   text: string | undefined,
   min: number,
   max: number,
 ): number {
-  const value = /^\d{1,9}$/.test(text ?? "") ? Number(text) : NaN;
+  if (text === undefined) throw new CodisError("usage", `Cannot go on without ${name}: name it`);
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
   if (value >= min && value <= max) return value;
   throw new CodisError("usage", `Cannot use ${name} ${text}: it must be ${min}..${max}`);
 }
 
-export function groupArgument(text: string | undefined): number {
-  return integerArgument("group", text, 1, 9999);
+export function groupArgument(text: string | undefined, name = "group"): number {
+  return integerArgument(name, text, GROUP_ID_MIN, GROUP_ID_MAX);
 }
 
 /** `7` or `0-511`, both ends included. */

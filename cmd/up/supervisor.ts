@@ -13,7 +13,7 @@
 
 import { closeSync, openSync } from "node:fs";
 import type { Subprocess } from "bun";
-import { CodisError } from "../../src/base/errors.ts";
+import { CodisError, errorText } from "../../src/base/errors.ts";
 
 /** First pause before a restart; doubles at each failure in a row. */
 const BACKOFF_MIN_MS = 50;
@@ -32,8 +32,8 @@ export interface ChildSpec {
 }
 
 export interface SupervisorEvents {
-  /** A child ended by itself and is started again in `backoffMs`. */
-  onRestart(name: string, exitCode: number, backoffMs: number): void;
+  /** A child ended by itself, or could not be started, and is started again in `backoffMs`. */
+  onRestart(what: string, backoffMs: number): void;
   /** It serves again. */
   onServing(name: string, pid: number): void;
 }
@@ -84,7 +84,7 @@ export class Child {
       this.#process = undefined;
       throw new CodisError(
         "unavailable",
-        `${this.name} ended with exit code ${exitCode} before it served; see ${this.#spec.logFile}`,
+        `${this.name} did not start: exit code ${exitCode}, its last words are in ${this.#spec.logFile}`,
       );
     }
     this.#events.onServing(this.name, child.pid);
@@ -108,16 +108,16 @@ export class Child {
     this.#process = undefined;
     if (this.#isClosed) return;
     if (servedMs > STABLE_MS) this.#backoffMs = BACKOFF_MIN_MS;
-    this.#restartLater(exitCode);
+    this.#restartLater(`${this.name} ended with exit code ${exitCode}`);
   }
 
-  #restartLater(exitCode: number): void {
+  #restartLater(what: string): void {
     if (this.#isClosed) return;
     const backoffMs = this.#backoffMs;
     this.#backoffMs = Math.min(BACKOFF_MAX_MS, backoffMs * 2);
-    this.#events.onRestart(this.name, exitCode, backoffMs);
+    this.#events.onRestart(what, backoffMs);
     this.#restartTimer = setTimeout(() => {
-      this.start().catch(() => this.#restartLater(-1));
+      this.start().catch((error: unknown) => this.#restartLater(errorText(error)));
     }, backoffMs);
   }
 }

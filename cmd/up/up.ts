@@ -70,9 +70,7 @@ function integerOption(flags: string, help: string): Option {
 
 async function up(flags: UpFlags): Promise<number> {
   const directory = resolve(flags.dir);
-  makeDirectory(directory);
-  // Held as long as this process lives; a crash gives it back by itself.
-  const lock = openSync(join(directory, "up.lock"), "a");
+  const lock = writing(directory, () => openLock(directory));
   if (!tryFlock(lock)) {
     throw new CodisError(
       "conflict",
@@ -83,17 +81,24 @@ async function up(flags: UpFlags): Promise<number> {
     const shape = chooseShape(directory, flags);
     const processes = processesOf(shape, directory);
     for (const { addresses } of processes) for (const address of addresses) assertPortFree(address);
-    writeFiles(directory, shape, processes);
+    writing(directory, () => writeFiles(directory, shape, processes));
     return await serve(directory, shape, processes, flags.json === true);
   } finally {
     closeSync(lock);
   }
 }
 
-function makeDirectory(directory: string): void {
+/** Held as long as this process lives; a crash gives it back by itself. @returns its descriptor */
+function openLock(directory: string): number {
+  mkdirSync(join(directory, "config"), { recursive: true });
+  mkdirSync(join(directory, "log"), { recursive: true });
+  return openSync(join(directory, "up.lock"), "a");
+}
+
+/** @throws CodisError "unavailable" for what node:fs throws in `work` */
+function writing<T>(directory: string, work: () => T): T {
   try {
-    mkdirSync(join(directory, "config"), { recursive: true });
-    mkdirSync(join(directory, "log"), { recursive: true });
+    return work();
   } catch (error) {
     throw new CodisError(
       "unavailable",
@@ -171,8 +176,7 @@ async function serve(
   isJson: boolean,
 ): Promise<number> {
   const events: SupervisorEvents = {
-    onRestart: (name, exitCode, backoffMs) =>
-      say(`${name} ended (exit code ${exitCode}); starting it again in ${backoffMs} ms`),
+    onRestart: (what, backoffMs) => say(`${what}; starting it again in ${backoffMs} ms`),
     onServing: (name, pid) => say(`${name} serves (pid ${pid})`),
   };
   const children = processes.map(({ name, role }) => {

@@ -1,6 +1,6 @@
 /** Files that must never be seen half written: what every role does to replace one. */
 
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
@@ -8,11 +8,12 @@ import { dirname } from "node:path";
  * the new text whole: written beside it, synced, renamed over it, the folder synced. Throws what
  * node:fs throws; the old file is then untouched.
  */
-export function writeFileAtomically(path: string, text: string, mode = 0o644): void {
+export function writeFileAtomically(path: string, text: string): void {
   const temporary = `${path}.tmp`;
-  const file = openSync(temporary, "w", mode);
+  const file = openSync(temporary, "w", 0o644);
   try {
-    writeSync(file, text);
+    // Not writeSync, which may write less than all.
+    writeFileSync(file, text);
     fsyncSync(file);
   } finally {
     closeSync(file);

@@ -1,7 +1,6 @@
 /**
  * The words a row of the command table is written in: flags, places of keys, policy of the proxy.
- * The rows are in `table.ts` and `module-table.ts`, the questions asked of them in `lookup.ts` and
- * `keys.ts`.
+ * The rows are in `table.ts` and `module-table.ts`, the questions asked of them in `lookup.ts`.
  *
  * Flags are bits in the order in which `COMMAND INFO` of Redis 7 prints them; `RANDOM` is from
  * before 7.0, where only the `SLOTS*` commands still show it.

@@ -1,7 +1,7 @@
 /** `codis proxy` as a process: what its flags do, how it comes online and how it ends. */
 
 import { afterAll, afterEach, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseAddress } from "../../src/base/address.ts";
@@ -89,6 +89,7 @@ test("What cannot be used ends it with 2 and says why", async () => {
     [["--fillslots", file("bad.json", '[{"id":1024}]')], "use of invalid slot id"],
     [["--config", file("bad.toml", "proxy_max_clients = -1")], "invalid proxy_max_clients"],
     [["--nonsense"], "unknown option '--nonsense'"],
+    [["--log-level", "loud"], "it must be one of NONE, ERROR, WARN, INFO, DEBUG"],
     [["stray"], "too many arguments"],
   ];
   const results = await Promise.all(cases.map(([args]) => run(...args)));
@@ -99,6 +100,23 @@ test("What cannot be used ends it with 2 and says why", async () => {
       expect.stringContaining(text),
     ]);
   }
+});
+
+test("SIGHUP opens the log again, and a log that cannot be opened ends nothing", async () => {
+  const logs = join(dir, "logs");
+  mkdirSync(logs);
+  const log = join(logs, "proxy.log");
+  const args = ["--config", file("hangup.toml", ANY_PORTS), "--log", log, "--log-level", "warning"];
+  const child = spawn(...args, "--supervised");
+  const { admin } = await ready(child);
+  rmSync(logs, { recursive: true });
+  child.kill("SIGHUP");
+  expect((await fetch(`http://${admin}/livez`)).status).toBe(200);
+  mkdirSync(logs);
+  child.kill("SIGHUP");
+  while (!existsSync(log)) expect((await fetch(`http://${admin}/livez`)).status).toBe(200);
+  child.stdin.end();
+  expect(await child.exited).toBe(0);
 });
 
 test("It checks a file without starting", async () => {
