@@ -11,7 +11,7 @@ import type { ServerState } from "./state.ts";
 import type { TurnMeter } from "./turn-meter.ts";
 
 /** A turn takes about this long at most; what is left waits for the next one. */
-const TURN_MS_MAX = 4;
+const TURN_MS_MAX = 3;
 /** Requests between two looks at the clock. */
 const CLOCK_STRIDE = 64;
 
