@@ -12,8 +12,8 @@
  * socket with unread bytes makes the kernel reset the connection, and the peer may lose its last
  * replies.
  *
- * Owners look at `backlogBytes` and stop reading or close. The one limit here is the last: when `out`
- * is overfull the connection is destroyed.
+ * Owners look at `backlogBytes` and stop reading or close. The one limit here is the last: when
+ * `out` is overfull the connection is destroyed.
  */
 
 import type { Socket } from "bun";
@@ -99,7 +99,20 @@ export class Connection {
   markDirty(): void {
     if (this.#isDirty) return;
     this.#isDirty = true;
-    scheduleFlush(this);
+    dirty.push(this);
+    scheduleTurnEnd();
+  }
+
+  /**
+   * As `markDirty`, but the write may wait for LATE_TURNS more turns, so that more joins it: for a
+   * peer that many write to over one connection. Nobody notices the wait, some 10 us; the kernel's
+   * work per write, and waking the peer, is saved.
+   */
+  markDirtyLate(): void {
+    if (this.#isDirty) return;
+    this.#isDirty = true;
+    late.push(this);
+    scheduleTurnEnd();
   }
 
   /** Stops reading: the peer is held back once the kernel's buffers are full. */
@@ -221,20 +234,60 @@ function addressText(ip: string | undefined, port: number): string {
   return ip === undefined ? UNKNOWN_ADDRESS : formatAddress(ip, port);
 }
 
-let dirty: Connection[] = [];
-/** The list that `dirty` is swapped with, so that a flush that marks again waits for its turn. */
-let flushing: Connection[] = [];
+/**
+ * Turns a late write may wait. Measured as CPU per request of the proxy without pipeline, against
+ * twemproxy: 0 turns 1.06, 1 turn 1.03, 2 turns 1.01, 3 turns 0.98, 4 turns 0.98; a turn that finds
+ * nothing costs some 2 us. The mirror of what drivers of network cards do with interrupts.
+ */
+export const LATE_TURNS = 3;
+/** A late write of so many bytes does not wait: more bytes would not make it cheaper. */
+export const LATE_BYTES = 16 * 1024;
 
-function scheduleFlush(connection: Connection): void {
-  if (dirty.push(connection) === 1) setImmediate(flushDirty);
+/** To be written at the end of this turn. */
+let dirty: Connection[] = [];
+/** To be written after `lateTurns` has reached LATE_TURNS. */
+let late: Connection[] = [];
+let lateTurns = 0;
+let endings: (() => void)[] = [];
+let isTurnEndScheduled = false;
+
+/** Calls `ending` once, at the end of this turn, after its writes. */
+export function atTurnEnd(ending: () => void): void {
+  endings.push(ending);
+  scheduleTurnEnd();
 }
 
-function flushDirty(): void {
+function scheduleTurnEnd(): void {
+  if (isTurnEndScheduled) return;
+  isTurnEndScheduled = true;
+  setImmediate(endTurn);
+}
+
+/** What is marked or asked for meanwhile waits for the next turn's end. */
+function endTurn(): void {
+  isTurnEndScheduled = false;
   const connections = dirty;
-  dirty = flushing;
-  flushing = connections;
+  dirty = [];
   for (let i = 0; i < connections.length; i++) connections[i]!.flush();
-  connections.length = 0;
+  if (late.length > 0) flushLate();
+  if (endings.length === 0) return;
+  const callbacks = endings;
+  endings = [];
+  for (let i = 0; i < callbacks.length; i++) callbacks[i]!();
+}
+
+function flushLate(): void {
+  const connections = late;
+  late = [];
+  const isTime = ++lateTurns > LATE_TURNS;
+  if (isTime) lateTurns = 0;
+  for (let i = 0; i < connections.length; i++) {
+    const connection = connections[i]!;
+    if (isTime || connection.backlogBytes >= LATE_BYTES) connection.flush();
+    else late.push(connection);
+  }
+  if (late.length > 0) scheduleTurnEnd();
+  else lateTurns = 0;
 }
 
 /** Bun's handlers for sockets whose `data` is their Connection. */

@@ -10,8 +10,8 @@
  * `truncate` to within one turn.
  *
  * What would need more than WRITER_BYTES_MAX makes the writer overfull: it forgets what it has and
- * goes on from the start, so that whoever writes needs no check, and memory stays bounded. Its owner
- * looks at `isOverfull` before using what is in it.
+ * goes on from the start, so that whoever writes needs no check, and memory stays bounded. Its
+ * owner looks at `isOverfull` before using what is in it.
  */
 
 import { BUFFER_BYTES_MAX, giveBuffer, takeBuffer } from "../base/buffer-pool.ts";
