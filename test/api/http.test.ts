@@ -158,6 +158,9 @@ describe("an admin handler", () => {
     expect(refused.body).toContain("changes from 10.0.0.9 are refused");
     expect((await handler()(request("GET", "/proxy", away))).status).toBe(200);
 
+    const gone = { remoteIp: "", localIp: "" };
+    expect((await handler()(request("PUT", target, gone))).status).toBe(800);
+
     const self = { remoteIp: "10.0.0.1", localIp: "::ffff:10.0.0.1" };
     expect((await handler()(request("PUT", target, self))).status).toBe(200);
     expect(
