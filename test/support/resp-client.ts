@@ -3,9 +3,9 @@
  * back in order. It hides nothing: a lost connection fails every call that waits.
  */
 
-import { ReplyDecoder } from "../../src/resp/reply-decoder.ts";
 import { encodeRequest } from "../../src/resp/encoder.ts";
 import type { Reply } from "../../src/resp/reply.ts";
+import { ReplyDecoder } from "../../src/resp/reply-decoder.ts";
 
 export type Args = readonly (string | Buffer | number)[];
 
