@@ -1,8 +1,8 @@
 /**
  * `codis admin --dashboard=ADDR ...`, `--proxy=ADDR ...` and, in offline.ts, those that work on the
- * coordinator alone: the original's flags, its requests in its order and its output, so that scripts
- * written for `codis-admin` run unchanged. Success prints nothing but results; failure prints two
- * lines on stderr and exits 1.
+ * coordinator alone: the original's flags, its requests in its order and its output, so that
+ * scripts written for `codis-admin` run unchanged. Success prints nothing but results; failure
+ * prints two lines on stderr and exits 1.
  *
  *   argv ──> parseOptions ──> the first row of ACTIONS whose flag is given ──> requests ──> text
  */
@@ -84,7 +84,7 @@ function timestamp(): string {
   return new Date().toISOString().slice(0, 19).replace("T", " ").replaceAll("-", "/");
 }
 
-// -- proxy -----------------------------------------------------------------------------------------
+// -- proxy ---------------------------------------------------------------------------------------
 
 async function runOnProxy(address: string, options: ParsedOptions): Promise<string> {
   const api = new AdminApi(address, "proxy");
@@ -140,7 +140,7 @@ function readSlots(options: ParsedOptions): Slot[] {
   return (slots as Slot[]).map((slot) => (isLocked ? { ...slot, locked: true } : slot));
 }
 
-// -- dashboard -------------------------------------------------------------------------------------
+// -- dashboard -----------------------------------------------------------------------------------
 
 /** A dashboard with its key; every path below is relative to `/api/topom`, the key put in for X. */
 interface Topom {
@@ -365,7 +365,7 @@ async function showStatus(address: string, lines: (s: StatusInput) => string): P
   return lines((await (await openTopom(address)).get("stats", "stats/X")) as StatusInput);
 }
 
-// -- shared ----------------------------------------------------------------------------------------
+// -- shared --------------------------------------------------------------------------------------
 
 function isGiven(options: ParsedOptions, name: string): boolean {
   return options.switches.has(name) || options.values.has(name);
@@ -377,7 +377,9 @@ function oneOf(options: ParsedOptions, names: readonly string[]): string {
   throw new CodisError("usage", `one of --${names.join(", --")} is required`);
 }
 
-/** An overview or the part of it that a word names: slots, group and proxy lie in the statistics. */
+/**
+ * An overview or the part of it that a word names: slots, group and proxy lie in the statistics.
+ */
 function showPart(overview: unknown, words: readonly string[], parts: readonly string[]): string {
   const [word, ...more] = words;
   if (word === undefined) return shown(overview);
