@@ -11,8 +11,9 @@
  * slot that comes in the middle waits for the next sweep.
  *
  * A server that has to MIGRATE serves nobody until the target took the keys. So batches, which may
- * hold keys of several slots, are bounded in keys and in bytes, and one is under way at a time. What MIGRATE leaves behind when it is cut
- * off, and why it is sent without REPLACE first: commands/family.ts.
+ * hold keys of several slots, are bounded in keys and in bytes, and one is under way at a time.
+ * What MIGRATE leaves behind when it is cut off, and why it is sent without REPLACE first:
+ * commands/family.ts.
  */
 
 import { parseAddress } from "../base/address.ts";

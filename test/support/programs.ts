@@ -107,14 +107,18 @@ export class Programs implements AsyncDisposable {
     return await this.#startRole("proxy", argv, options);
   }
 
-  /** `codis dashboard` over a filesystem coordinator in the temporary directory. */
-  async dashboard(options: StartOptions = {}): Promise<Program> {
+  /**
+   * `codis dashboard` over a filesystem coordinator in the temporary directory.
+   * @param lines more of dashboard.toml
+   */
+  async dashboard(options: StartOptions = {}, lines: readonly string[] = []): Promise<Program> {
     const coordinator = join(this.directory, `coordinator-${++this.#count}`);
     const config = [
       `coordinator_name = "filesystem"`,
       `coordinator_addr = "${coordinator}"`,
       `admin_addr = "127.0.0.1:0"`,
       `product_name = "test"`,
+      ...lines,
     ];
     const path = this.#write("dashboard.toml", `${config.join("\n")}\n`);
     return await this.#startRole("dashboard", [EXECUTABLE, "dashboard", "--config", path], options);
