@@ -188,7 +188,7 @@ function runTimed(call: Call, handler: Handler, mark: number): void {
     {
       at: Math.floor(call.nowMs / 1000),
       microseconds: Math.floor(microseconds),
-      words: slowlogWords(buf, args, argc),
+      words: slowlogWords(command.name, buf, args, argc),
       clientAddress: call.client.address,
       clientName: call.client.name,
     },

@@ -102,6 +102,23 @@ describe("SLOWLOG", () => {
     own.show("GET", "a");
     expect(own.show("SLOWLOG", "LEN")).toBe(":0");
   });
+
+  test("shows no password", () => {
+    const own = new OwnServer();
+    own.show("CONFIG", "SET", "slowlog-log-slower-than", "0");
+    own.show("HELLO", "2", "AUTH", "default", "hush", "SETNAME", "me");
+    own.show("CONFIG", "SET", "maxclients", "100", "RequirePass", "hush");
+    own.show("AUTH", "hush");
+    own.show("AUTH", "default", "hush");
+    const entries = own.show("SLOWLOG", "GET", "-1") as string[][][];
+    const words = entries.map((entry) => entry[3]!.map((word) => word.slice(1)).join(" "));
+    expect(words.slice(0, 4)).toEqual([
+      "AUTH (redacted) (redacted)",
+      "AUTH (redacted)",
+      "CONFIG SET maxclients 100 RequirePass (redacted)",
+      "HELLO 2 AUTH (redacted) (redacted) SETNAME me",
+    ]);
+  });
 });
 
 describe("COMMAND", () => {
