@@ -8,6 +8,9 @@ import { type OwnServerProcess, startOwnServer } from "../support/own-server.ts"
 import { RawConnection } from "../support/raw-connection.ts";
 import { RespClient } from "../support/resp-client.ts";
 
+/** For tests that move hundreds of megabytes, on a machine that is busy with others. */
+const SLOW_MS = 60_000;
+
 const running: OwnServerProcess[] = [];
 
 async function start(config: Partial<ServerConfig> = {}): Promise<OwnServerProcess> {
@@ -121,80 +124,92 @@ describe("A server's connections", () => {
 });
 
 describe("What a client may do to a server", () => {
-  test("one that asks for much and reads nothing is not read from; others are served", async () => {
-    const server = await start();
-    const client = await RespClient.connect(server.port);
-    await client.call("SET", "big", Buffer.alloc(100_000, "x"));
-    const request = encodeRequest(["GET", "big"]);
-    const flood = Buffer.concat(Array.from({ length: 10_000 }, () => request));
-    let wakeUp = (): void => {};
-    const stalled = new Promise<void>((resolve) => {
-      wakeUp = resolve;
-    });
-    let received = 0;
-    let isReading = false;
-    const greedy = await Bun.connect({
-      hostname: "127.0.0.1",
-      port: server.port,
-      socket: {
-        open: (socket) => {
-          socket.pause();
-          socket.write(flood);
-          wakeUp();
+  test(
+    "one that asks for much and reads nothing is not read from; others are served",
+    async () => {
+      const server = await start();
+      const client = await RespClient.connect(server.port);
+      await client.call("SET", "big", Buffer.alloc(100_000, "x"));
+      const request = encodeRequest(["GET", "big"]);
+      const flood = Buffer.concat(Array.from({ length: 10_000 }, () => request));
+      let wakeUp = (): void => {};
+      const stalled = new Promise<void>((resolve) => {
+        wakeUp = resolve;
+      });
+      let received = 0;
+      let isReading = false;
+      const greedy = await Bun.connect({
+        hostname: "127.0.0.1",
+        port: server.port,
+        socket: {
+          open: (socket) => {
+            socket.pause();
+            socket.write(flood);
+            wakeUp();
+          },
+          data: (socket, chunk) => {
+            if (!isReading) socket.pause();
+            received += chunk.length;
+          },
         },
-        data: (socket, chunk) => {
-          if (!isReading) socket.pause();
-          received += chunk.length;
-        },
-      },
-    });
-    await stalled;
-    // The flood was sent before this: once it is answered, the server has seen what it takes of it.
-    for (let i = 0; i < 50; i++) expect(await client.call("PING")).toBe("PONG");
-    const info = String(await client.call("INFO", "clients"));
-    const longest = Number(/client_longest_output_list:(\d+)/.exec(info)![1]);
-    expect(longest).toBeGreaterThan(0);
-    expect(longest).toBeLessThan(CLIENT_BACKLOG_BYTES_MAX + 200_000);
-    isReading = true;
-    greedy.resume();
-    while (received < 10_000 * 100_010) await client.call("PING");
-    greedy.end();
-    client.close();
-  });
+      });
+      await stalled;
+      // The flood was sent before this: once it is answered, the server has seen what it takes of it.
+      for (let i = 0; i < 50; i++) expect(await client.call("PING")).toBe("PONG");
+      const info = String(await client.call("INFO", "clients"));
+      const longest = Number(/client_longest_output_list:(\d+)/.exec(info)![1]);
+      expect(longest).toBeGreaterThan(0);
+      expect(longest).toBeLessThan(CLIENT_BACKLOG_BYTES_MAX + 200_000);
+      isReading = true;
+      greedy.resume();
+      while (received < 10_000 * 100_010) await client.call("PING");
+      greedy.end();
+      client.close();
+    },
+    SLOW_MS,
+  );
 
-  test("a long pipeline of one client does not keep another waiting for all of it", async () => {
-    const server = await start();
-    const other = await RespClient.connect(server.port);
-    const pipeline = await RespClient.connect(server.port);
-    const request = ["SET", "key", "value"];
-    const whole = pipeline.pipeline(Array.from({ length: 200_000 }, () => request));
-    let isDone = false;
-    const done = whole.then(() => {
-      isDone = true;
-    });
-    let answered = 0;
-    while (!isDone) {
-      await other.call("PING");
-      answered++;
-    }
-    await done;
-    expect(answered).toBeGreaterThan(10);
-    pipeline.close();
-    other.close();
-  });
+  test(
+    "a long pipeline of one client does not keep another waiting for all of it",
+    async () => {
+      const server = await start();
+      const other = await RespClient.connect(server.port);
+      const pipeline = await RespClient.connect(server.port);
+      const request = ["SET", "key", "value"];
+      const whole = pipeline.pipeline(Array.from({ length: 200_000 }, () => request));
+      let isDone = false;
+      const done = whole.then(() => {
+        isDone = true;
+      });
+      let answered = 0;
+      while (!isDone) {
+        await other.call("PING");
+        answered++;
+      }
+      await done;
+      expect(answered).toBeGreaterThan(10);
+      pipeline.close();
+      other.close();
+    },
+    SLOW_MS,
+  );
 
-  test("values of many sizes come back as they were", async () => {
-    const server = await start();
-    const client = await RespClient.connect(server.port);
-    for (const bytes of [0, 1, 15, 16, 100, 5000, 40_000, 70_000, 2_500_000, 20_000_000]) {
-      const value = Buffer.alloc(bytes, `${bytes}-`);
-      expect(await client.call("SET", "{tag}key", value)).toBe("OK");
-      expect(Buffer.compare((await client.call("GET", "{tag}key")) as Buffer, value)).toBe(0);
-    }
-    await client.call("DEL", "{tag}key");
-    expect(server.state.databases.arena.usedBytes).toBe(0);
-    client.close();
-  });
+  test(
+    "values of many sizes come back as they were",
+    async () => {
+      const server = await start();
+      const client = await RespClient.connect(server.port);
+      for (const bytes of [0, 1, 15, 16, 100, 5000, 40_000, 70_000, 2_500_000, 20_000_000]) {
+        const value = Buffer.alloc(bytes, `${bytes}-`);
+        expect(await client.call("SET", "{tag}key", value)).toBe("OK");
+        expect(Buffer.compare((await client.call("GET", "{tag}key")) as Buffer, value)).toBe(0);
+      }
+      await client.call("DEL", "{tag}key");
+      expect(server.state.databases.arena.usedBytes).toBe(0);
+      client.close();
+    },
+    SLOW_MS,
+  );
 });
 
 describe("Passwords", () => {
