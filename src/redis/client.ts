@@ -47,8 +47,7 @@ export class RedisClient implements ConnectionOwner {
 
   /**
    * @throws CodisError "usage" for a bad address, "unavailable" or "timeout" when it cannot be
-   * reached,
-   *   "denied" with the server's words when it refuses the password
+   *   reached, "denied" with the server's words when it refuses the password
    */
   static async connect(addr: string, options: RedisClientOptions): Promise<RedisClient> {
     const { host, port } = parseDialAddress(addr);
