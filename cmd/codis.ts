@@ -94,5 +94,18 @@ function crash(error: unknown): never {
   process.exit(EXIT_FAILED);
 }
 
+/**
+ * Ends `stream` and waits until a pipe has taken everything: `process.exit` drops what it has not.
+ */
+function ended(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((done) => {
+    // A reader that went away, as `| head` does, has read what it wanted.
+    stream.once("error", () => done());
+    stream.end(() => done());
+  });
+}
+
 process.on("uncaughtException", crash).on("unhandledRejection", crash);
-process.exit(await main(process.argv.slice(2)));
+const exitCode = await main(process.argv.slice(2));
+await ended(process.stdout);
+process.exit(exitCode);
