@@ -45,7 +45,7 @@ function adminCommand(): Command {
     const offline = stats.slots.filter((slot) => slot.group_id === 0).length;
     const head = [
       `product ${model.product_name}, dashboard ${dashboard.addr}`,
-      `${formatCount(stats.slots.length - offline)} slots served, ${offline} offline, ${moving} moving`,
+      `${formatCount(stats.slots.length - offline)} slots served, ${formatCount(offline)} offline, ${formatCount(moving)} moving`,
     ].join("\n");
     const tables = `${groupTable(stats)}\n${proxyTable(stats)}`;
     return { text: `${head}\n\n${tables}`, json: stats };
@@ -61,7 +61,9 @@ function adminCommand(): Command {
       const plan = await dashboard.rebalance(confirm === true);
       const planned = Object.fromEntries(plan);
       if (confirm && wait && plan.size > 0) return watched(dashboard, json === true);
-      const hint = confirm ? "" : `${plan.size} slots would move; --confirm moves them\n`;
+      const hint = confirm
+        ? ""
+        : `${formatCount(plan.size)} slots would move; --confirm moves them\n`;
       const text = plan.size === 0 ? "nothing changes\n" : planLines(planned) + hint;
       return { text, json: planned };
     },

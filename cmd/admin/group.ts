@@ -67,7 +67,7 @@ export function groupTable(stats: TopomStats): string {
         server,
         serverState(stats, server, position),
         position === 0 ? slots : "",
-        info === undefined ? "-" : String(keyCount(info)),
+        info === undefined ? "-" : keyCount(info),
         info?.used_memory_human ?? "-",
       ];
     });

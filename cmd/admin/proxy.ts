@@ -65,9 +65,9 @@ export function proxyTable(stats: TopomStats): string {
       model.proxy_addr,
       model.admin_addr,
       proxyState(polled),
-      polled?.stats === undefined ? "-" : String(polled.stats.sessions.alive),
-      ops === undefined ? "-" : String(ops.qps),
-      ops === undefined ? "-" : String(ops.total),
+      polled?.stats === undefined ? "-" : polled.stats.sessions.alive,
+      ops === undefined ? "-" : ops.qps,
+      ops === undefined ? "-" : ops.total,
     ];
   });
   return renderTable(

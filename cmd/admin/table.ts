@@ -5,6 +5,9 @@
 
 export type Cell = string | number;
 
+/** Cells that say nothing, in columns of numbers as in columns of text. */
+const NO_VALUE: readonly Cell[] = ["", "-"];
+
 /**
  * @param header one word per column
  * @param rows as many cells each as the header; a number is printed with thousands separated
@@ -16,7 +19,8 @@ export function renderTable(header: readonly string[], rows: readonly (readonly 
     Math.max(name.length, ...texts.map((row) => row[column]!.length)),
   );
   const isNumeric = header.map((_, column) => {
-    return rows.length > 0 && rows.every((row) => typeof row[column] === "number");
+    const cells = rows.map((row) => row[column]!).filter((cell) => !NO_VALUE.includes(cell));
+    return cells.length > 0 && cells.every((cell) => typeof cell === "number");
   });
   const line = (cells: readonly string[]): string => {
     const padded = cells.map((text, column) => {
