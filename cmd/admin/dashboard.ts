@@ -6,7 +6,8 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { DashboardClient } from "../../src/api/dashboard-client.ts";
-import { CodisError } from "../../src/base/errors.ts";
+import { CodisError, errorText } from "../../src/base/errors.ts";
+import type { Topom } from "../../src/model/topom.ts";
 
 const UP_FILE = "codis-data/up.json";
 
@@ -32,8 +33,18 @@ export async function openDashboard(flags: VerbFlags): Promise<DashboardClient> 
       `No dashboard: there is no ./${UP_FILE}; name one with --dashboard ADDR or in $CODIS_DASHBOARD`,
     );
   }
-  const { product_name } = await new DashboardClient(address, "").model();
+  const { product_name } = await modelAt(address);
   return new DashboardClient(address, product_name);
+}
+
+async function modelAt(address: string): Promise<Topom> {
+  try {
+    return await new DashboardClient(address, "").model();
+  } catch (error) {
+    if (!(error instanceof CodisError) || error.code !== "unavailable") throw error;
+    const step = "start it (codis up, codis dashboard) or name another with --dashboard ADDR";
+    throw new CodisError("unavailable", `${errorText(error)}\nNo dashboard at ${address}: ${step}`);
+  }
 }
 
 function upDashboard(): string | undefined {
