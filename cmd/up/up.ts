@@ -9,7 +9,7 @@
  */
 
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { Option } from "commander";
 import { CodisError, errorText } from "../../src/base/errors.ts";
 import { writeFileAtomically } from "../../src/base/files.ts";
@@ -80,7 +80,7 @@ async function up(flags: UpFlags): Promise<number> {
   try {
     const shape = chooseShape(directory, flags);
     const processes = processesOf(shape, directory);
-    for (const { addresses } of processes) for (const address of addresses) assertPortFree(address);
+    for (const { addresses } of processes) addresses.forEach(checkPortFree);
     writing(directory, () => writeFiles(directory, shape, processes));
     return await serve(directory, shape, processes, flags.json === true);
   } finally {
@@ -105,6 +105,15 @@ function writing<T>(directory: string, work: () => T): T {
       `Cannot write to the data directory ${directory}; choose another --dir`,
       error,
     );
+  }
+}
+
+function checkPortFree(address: string): void {
+  try {
+    assertPortFree(address);
+  } catch (error) {
+    const step = "stop who has it, or start elsewhere with --port and --dir";
+    throw new CodisError("unavailable", `${errorText(error)}; ${step}`);
   }
 }
 
@@ -233,6 +242,15 @@ function nextStopSignal(): Promise<void> {
   });
 }
 
+/** This program as a shell finds it from here, whether or not it is installed. */
+function programName(): string {
+  if (!Bun.isStandaloneExecutable) return "codis";
+  if (Bun.which("codis") === process.execPath) return "codis";
+  const here = relative(process.cwd(), process.execPath);
+  if (here.startsWith("..")) return process.execPath;
+  return here.includes("/") ? here : `./${here}`;
+}
+
 function jsonText(directory: string, shape: UpShape): string {
   return `${JSON.stringify(addressesOf(shape, directory))}\n`;
 }
@@ -255,7 +273,7 @@ function welcomeText(directory: string, shape: UpShape): string {
     `  data       ${directory}`,
     "",
     `  try        redis-cli -p ${shape.port} set hello world`,
-    `  look       codis admin status --dashboard ${dashboard}`,
+    `  look       ${programName()} admin status --dashboard ${dashboard}`,
     "",
     "  Ctrl-C stops everything; the next start finds the same data.",
     "",
