@@ -30,8 +30,11 @@ export const SERVER_ROLE: RoleSpec<typeof SERVER_CONFIG> = {
   },
   async start({ config, log }) {
     const server = await startServer(config, log);
+    const addr = `${config.bind}:${server.port}`;
+    const data = config.appendonly ? `append-only file in ${config.dir}` : "in memory only";
+    log.info("server is working ...", { addr, data });
     return {
-      addresses: { server: `${config.bind}:${server.port}` },
+      addresses: { server: addr },
       done: server.done,
       close: () => server.close(),
     };
@@ -50,13 +53,24 @@ function overrides(flags: Readonly<Record<string, unknown>>): Partial<ServerConf
     ...(port !== undefined && { port: portOf(port) }),
     ...(dir !== undefined && { dir }),
     ...(appendonly !== undefined && { appendonly: yesOrNo("appendonly", appendonly) }),
-    ...(maxmemory !== undefined && { maxmemory: parseSize(maxmemory) }),
+    ...(maxmemory !== undefined && { maxmemory: sizeOf("maxmemory", maxmemory) }),
   };
 }
 
 function portOf(text: string): number {
   if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
   throw new CodisError("usage", `Cannot use --port ${text}: a port is 0..65535`);
+}
+
+function sizeOf(name: string, text: string): number {
+  try {
+    return parseSize(text);
+  } catch {
+    throw new CodisError(
+      "usage",
+      `Cannot use --${name} ${text}: write bytes or a size such as 4gb`,
+    );
+  }
 }
 
 function yesOrNo(name: string, text: string): boolean {
