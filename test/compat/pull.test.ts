@@ -1,6 +1,6 @@
 /**
- * A proxy whose slots are all migrating, between real servers of both families: what a request needs
- * is at the source, and comes to the target before the request does.
+ * A proxy whose slots are all migrating, between real servers of both families: what a request
+ * needs is at the source, and comes to the target before the request does.
  */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
