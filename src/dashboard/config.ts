@@ -31,7 +31,7 @@ export const DASHBOARD_CONFIG = {
   coordinator_auth: {
     kind: "string",
     default: "",
-    comment: "user:password, for coordinators that know users.",
+    comment: "Read, and not acted on yet: user:password at a coordinator that knows users.",
     secret: "blank",
     check: userAndPassword,
     complaint: () => "invalid auth",
@@ -67,19 +67,20 @@ export const DASHBOARD_CONFIG = {
   migration_async_maxbulks: {
     kind: "int",
     default: 200,
-    comment: "Semi-async: most elements of a value sent in one piece.",
+    comment:
+      "Read, and not acted on yet: most elements of a value sent in one piece by semi-async.",
     min: 1,
   },
   migration_async_maxbytes: {
     kind: "size",
     default: "32mb",
-    comment: "Semi-async: most bytes of a value sent in one piece.",
+    comment: "Read, and not acted on yet: most bytes of a value sent in one piece by semi-async.",
     min: 1,
   },
   migration_async_numkeys: {
     kind: "int",
     default: 500,
-    comment: "Semi-async: most keys under way at the same time.",
+    comment: "Read, and not acted on yet: most keys under way at the same time by semi-async.",
     min: 1,
   },
   migration_timeout: {
@@ -91,37 +92,43 @@ export const DASHBOARD_CONFIG = {
   sentinel_client_timeout: {
     kind: "duration",
     default: "10s",
-    comment: "How long the sentinels may take to answer.",
+    comment: "Read, and not acted on yet: how long the sentinels may take to answer.",
     check: positive,
   },
-  sentinel_quorum: { kind: "int", default: 2, comment: "Quorum of SENTINEL monitor.", min: 1 },
+  sentinel_quorum: {
+    kind: "int",
+    default: 2,
+    comment: "Read, and not acted on yet: quorum of SENTINEL monitor.",
+    min: 1,
+  },
   sentinel_parallel_syncs: {
     kind: "int",
     default: 1,
-    comment: "The sentinels' parallel-syncs.",
+    comment: "Read, and not acted on yet: the sentinels' parallel-syncs.",
     min: 1,
   },
   sentinel_down_after: {
     kind: "duration",
     default: "30s",
-    comment: "The sentinels' down-after-milliseconds.",
+    comment: "Read, and not acted on yet: the sentinels' down-after-milliseconds.",
     check: positive,
   },
   sentinel_failover_timeout: {
     kind: "duration",
     default: "5m",
-    comment: "The sentinels' failover-timeout.",
+    comment: "Read, and not acted on yet: the sentinels' failover-timeout.",
     check: positive,
   },
   sentinel_notification_script: {
     kind: "string",
     default: "",
-    comment: "The sentinels' notification-script, sent when not empty.",
+    comment: "Read, and not acted on yet: the sentinels' notification-script, sent when not empty.",
   },
   sentinel_client_reconfig_script: {
     kind: "string",
     default: "",
-    comment: "The sentinels' client-reconfig-script, sent when not empty.",
+    comment:
+      "Read, and not acted on yet: the sentinels' client-reconfig-script, sent when not empty.",
   },
   allow_remote_unauthenticated: {
     kind: "bool",
