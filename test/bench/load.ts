@@ -37,8 +37,8 @@ export const PROXY_RUNS: Runs = {
   tests: ["SET", "GET"],
   keySpace: 100_000,
   pipelines: [
-    { pipeline: 1, requests: 150_000 },
-    { pipeline: 32, requests: 1_200_000 },
+    { pipeline: 1, requests: 100_000 },
+    { pipeline: 32, requests: 1_000_000 },
   ],
 };
 
@@ -47,8 +47,8 @@ export const SERVER_RUNS: Runs = {
   tests: ["SET", "GET", "INCR"],
   keySpace: 1_000_000,
   pipelines: [
-    { pipeline: 1, requests: 200_000 },
-    { pipeline: 32, requests: 1_600_000 },
+    { pipeline: 1, requests: 150_000 },
+    { pipeline: 32, requests: 1_200_000 },
   ],
 };
 
