@@ -17,12 +17,13 @@ import { addVerb, DONE } from "./verbs.ts";
 
 /** @returns the exit code */
 export async function runAdmin(argv: readonly string[]): Promise<number> {
-  const first = argv[0] ?? "--help";
+  const words = verbFirst(argv);
+  const first = words[0] ?? "--help";
   const isReadable = !first.startsWith("-") || ["--help", "-h", "--version"].includes(first);
   if (!isReadable) return runOriginal(argv);
   const admin = adminCommand();
   try {
-    await admin.parseAsync(argv.length === 0 ? ["--help"] : [...argv], { from: "user" });
+    await admin.parseAsync(words.length === 0 ? ["--help"] : words, { from: "user" });
     return EXIT_DONE;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_DONE : EXIT_USAGE;
@@ -30,6 +31,17 @@ export async function runAdmin(argv: readonly string[]): Promise<number> {
     process.stderr.write(`codis admin: ${errorText(error)}\n`);
     return error.code === "usage" ? EXIT_USAGE : EXIT_FAILED;
   }
+}
+
+/** Verbs that are no words of the original; `group`, `proxy` and `slots` after an option are its own. */
+const OWN_VERBS = ["status", "slot", "rebalance", "reload", "shutdown"];
+
+/** Options may stand before a verb of ours, too: `-d ADDR status` is `status -d ADDR`. */
+function verbFirst(argv: readonly string[]): string[] {
+  const at = argv.findIndex((word) => OWN_VERBS.includes(word));
+  return at <= 0 || !argv[0]!.startsWith("-")
+    ? [...argv]
+    : [...argv.slice(at), ...argv.slice(0, at)];
 }
 
 function adminCommand(): Command {
