@@ -368,7 +368,7 @@ export class Backend implements RequestOwner, Holdable {
     }
     this.#tail = request;
     this.length++;
-    if (this.#state === "connected") this.#wire!.markDirty();
+    if (this.#state === "connected") this.#wire!.markDirtyLate();
   }
 
   #dequeue(request: Request): void {

@@ -12,7 +12,7 @@
 import { parseAddress } from "../base/address.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Slot } from "../model/slot.ts";
-import type { Connection, ConnectionOwner } from "../net/connection.ts";
+import { atTurnEnd, type Connection, type ConnectionOwner } from "../net/connection.ts";
 import { dial } from "../net/dial.ts";
 import { type Listener, listen } from "../net/listener.ts";
 import { systemErrorText } from "../net/system-error.ts";
@@ -127,7 +127,7 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
     if (this.#isTurnOpen) return;
     this.#isTurnOpen = true;
     this.turn.nowMs = this.#clock.monotonic();
-    setImmediate(this.#endTurn);
+    atTurnEnd(this.#endTurn);
   }
 
   /** Machines were told: those they woke go on. */
@@ -135,13 +135,10 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
     this.turn.run();
   }
 
+  /** Its output was written. */
   readonly #endTurn = (): void => {
     this.#isTurnOpen = false;
-    // The next round of immediates comes after the writes of this one.
-    if (this.turn.hasLater) setImmediate(this.#runLater);
-  };
-
-  readonly #runLater = (): void => {
+    if (!this.turn.hasLater) return;
     this.enter();
     this.turn.runLater();
   };

@@ -320,7 +320,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     }
     request.state = STREAMING;
     this.#out.append(buf, from, to);
-    this.#wire.markDirty();
+    this.#wire.markDirtyLate();
     return this.#notice();
   }
 
@@ -411,7 +411,9 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     this.#length--;
     this.#stats.count(request.commandId, this.#turn.nowMs - request.startMs, isError);
     poolRequest(request);
-    this.#wire.markDirty();
+    // Where more is owed the rest is likely to follow at once, from another backend.
+    if (next === undefined) this.#wire.markDirty();
+    else this.#wire.markDirtyLate();
     if (this.#waitsFor === REPLIES && this.#length === this.#owedMax >> 1) this.#turn.wake(this);
   }
 

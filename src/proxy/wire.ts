@@ -12,6 +12,8 @@ export interface Wire {
   readonly backlogBytes: number;
   /** There is something in `out`. */
   markDirty(): void;
+  /** As `markDirty`, when more is likely to join within a few turns. */
+  markDirtyLate(): void;
   /** Stop and go on reading. */
   pause(): void;
   resume(): void;

@@ -1,10 +1,13 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
 import { AssertionError } from "../../src/base/assert.ts";
 import {
+  atTurnEnd,
   CLOSE_PATIENCE_MS,
   Connection,
   type ConnectionOwner,
   type ConnectionSocket,
+  LATE_BYTES,
+  LATE_TURNS,
 } from "../../src/net/connection.ts";
 
 /** A kernel that takes `room` bytes, then nothing until a test makes room and says so. */
@@ -67,12 +70,79 @@ function send(connection: Connection, text: string): void {
   connection.markDirty();
 }
 
+/** Pieces of output, each marked late. */
+function say(connection: Connection, ...texts: readonly string[]): void {
+  for (const text of texts) {
+    connection.out.simple(text);
+    connection.markDirtyLate();
+  }
+}
+
 /** After the flush of this turn: immediates run in the order they were asked for. */
 function endOfTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
 describe("Connection", () => {
+  test("a late write goes out at the end of the turn until writes are seen to join", async () => {
+    const { socket, connection } = setUp();
+    connection.out.simple("one");
+    connection.markDirtyLate();
+    await endOfTurn();
+    expect(socket.taken).toBe("+one\r\n");
+  });
+
+  test("once writes join, a late write waits a few turns and takes what comes", async () => {
+    const { socket, connection } = setUp();
+    say(connection, "a", "b");
+    await endOfTurn();
+    socket.taken = "";
+    say(connection, "c");
+    for (let turn = 0; turn < LATE_TURNS; turn++) {
+      await endOfTurn();
+      expect(socket.taken).toBe("");
+    }
+    say(connection, "d");
+    await endOfTurn();
+    expect(socket.taken).toBe("+c\r\n+d\r\n");
+  });
+
+  test("a late write waits no longer when nothing joins it time after time", async () => {
+    const { socket, connection } = setUp();
+    say(connection, "a", "b");
+    await endOfTurn();
+    for (let write = 0; write < 20; write++) {
+      say(connection, "c");
+      for (let turn = 0; turn <= LATE_TURNS; turn++) await endOfTurn();
+    }
+    socket.taken = "";
+    say(connection, "d");
+    await endOfTurn();
+    expect(socket.taken).toBe("+d\r\n");
+  });
+
+  test("a late write that grows large, or is marked dirty, does not wait", async () => {
+    for (const isMarked of [false, true]) {
+      const { socket, connection } = setUp();
+      say(connection, "a", "b");
+      await endOfTurn();
+      say(connection, isMarked ? "c" : "c".repeat(LATE_BYTES));
+      if (isMarked) connection.markDirty();
+      await endOfTurn();
+      expect(socket.calls.length).toBe(2);
+    }
+  });
+
+  test("an ending is called once, after the writes of its turn", async () => {
+    const { socket, connection, events } = setUp();
+    connection.out.simple("x");
+    connection.markDirty();
+    atTurnEnd(() => events.push(`ended ${socket.taken.trim()}`));
+    await endOfTurn();
+    await endOfTurn();
+    expect(events).toEqual(["ended +x"]);
+  });
+
   test("sends everything written in a turn by one write at its end", async () => {
     const { socket, connection } = setUp();
     send(connection, "+OK\r\n");

@@ -65,6 +65,10 @@ class FakeWire implements Wire {
     this.isDirty = true;
   }
 
+  markDirtyLate(): void {
+    this.isDirty = true;
+  }
+
   pause(): void {
     this.isPaused = true;
   }
