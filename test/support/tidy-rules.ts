@@ -21,14 +21,23 @@ export interface Rule {
   check(source: SourceText): Violation[];
 }
 
-/** Lines at most; a table may be longer when it stands in `LONG_TABLES`. */
+/** Lines at most, but for `LONG_FILES`. */
 const FILE_LINES_MAX = 450;
 const FUNCTION_LINES_MAX = 75;
 const COLUMNS_MAX = 100;
 /** With its delimiters; a drawing takes some. */
 const HEADER_LINES_MAX = 22;
 
-const LONG_TABLES = ["src/commands/table.ts", "src/commands/module-table.ts"];
+/**
+ * Tables, and the two machines of the hot path whose private state would have to be laid open to cut
+ * them: this list may only shrink.
+ */
+const LONG_FILES = [
+  "src/commands/table.ts",
+  "src/commands/module-table.ts",
+  "src/proxy/session.ts",
+  "src/proxy/backend.ts",
+];
 
 // -- layers -------------------------------------------------------------------------------------
 
@@ -276,7 +285,7 @@ const lengths: Rule = {
       return [{ path: source.path, line: i + 1, rule: "lengths", text: `${line.length} columns` }];
     });
     const count = source.text.trimEnd().split("\n").length;
-    if (count > FILE_LINES_MAX && !LONG_TABLES.includes(source.path)) {
+    if (count > FILE_LINES_MAX && !LONG_FILES.includes(source.path)) {
       result.push(violation(source, 0, "lengths", `${count} lines in one file`));
     }
     return [...result, ...longFunctions(source)];
