@@ -29,8 +29,8 @@ const COLUMNS_MAX = 100;
 const HEADER_LINES_MAX = 22;
 
 /**
- * Tables, and the two machines of the hot path whose private state would have to be laid open to cut
- * them: this list may only shrink.
+ * Tables, and the two machines of the hot path whose private state would have to be laid open to
+ * cut them: this list may only shrink.
  */
 const LONG_FILES = [
   "src/commands/table.ts",
