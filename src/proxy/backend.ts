@@ -12,20 +12,18 @@
  *
  * While dialing and in set-up, requests queue and their bytes wait; while waiting (after more than
  * RETRIES_AT_ONCE failures in a row) they fail at once. A request is never sent twice: whatever the
- * reason a connection ends, all that were queued on it fail. No timers here: `tick` is called
- * often.
+ * reason a connection ends, all that were queued on it fail. No timers here, but `tick`.
  *
  * Source: Codis pkg/proxy/backend.go; differences: reconnects before the next request asks for it,
  * and two replies at most are lost to a broken connection where the original lost one more.
  */
 
-import { assert } from "../base/assert.ts";
-import { equalBytes } from "../base/bytes.ts";
 import { encodeRequest, ReplyWriter } from "../resp/encoder.ts";
 import { REPLY_INCOMPLETE, ReplyScanner } from "../resp/reply-scanner.ts";
+import { Hold } from "./hold.ts";
+import { Probe } from "./probe.ts";
 import { CONNECTION_RESET, connectionFailure, malformedReply } from "./replies.ts";
 import {
-  gatherReply,
   type Holdable,
   poolRequest,
   type Request,
@@ -51,19 +49,11 @@ export const DIAL_TIMEOUT_MS = 5000;
 export const BACKEND_OUTPUT_MAX = 4 * 1024 * 1024;
 /** Failures in a row after which the next attempt waits. */
 const RETRIES_AT_ONCE = 10;
-/** How long clients that are behind may keep the others waiting, at once ... */
-export const HOLD_BURST_MS = 100;
-/** ... and over time, as a share of it. */
-const HOLD_SHARE = 0.05;
 const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 5000;
-const PING_MIN_MS = 1000;
 
 const MINUS = 0x2d;
 const PLUS = 0x2b;
-const DOLLAR = 0x24;
-const PING = encodeRequest(["PING"]);
-const INFO = encodeRequest(["INFO"]);
 
 type BackendState = "waiting" | "dialing" | "setup" | "connected" | "closed";
 
@@ -80,7 +70,7 @@ export interface RoomWaiter {
   onRoom(): void;
 }
 
-export class Backend implements RequestOwner, Holdable {
+export class Backend implements Holdable {
   readonly address: string;
   readonly database: number;
   /** Requests whose reply is not complete. */
@@ -100,15 +90,12 @@ export class Backend implements RequestOwner, Holdable {
   #head: Request | undefined;
   #tail: Request | undefined;
   #waiters: RoomWaiter[] = [];
-  /** Owners for whose sake the server is not read. */
-  readonly #holders = new Set<RequestOwner>();
-  /** How long it may still be held while others wait. */
-  #holdLeftMs = HOLD_BURST_MS;
+  readonly #hold = new Hold();
+  readonly #probe: Probe;
   /** Replies to AUTH and SELECT still to come. */
   #setupLeft = 0;
   /** A first part of the head's reply was received. */
   #isInReply = false;
-  #isStale = false;
   #isClosing = false;
 
   /** Attempts that failed since a reply last came. */
@@ -117,7 +104,6 @@ export class Backend implements RequestOwner, Holdable {
   #progressMs = 0;
   #tickMs = 0;
   #retryAtMs = 0;
-  #pingAtMs = 0;
   /** When output last got smaller or was none. */
   #sendMs = 0;
   #sentBacklog = 0;
@@ -136,13 +122,14 @@ export class Backend implements RequestOwner, Holdable {
     this.#port = port;
     this.#turn = turn;
     this.#out = this.#queue;
+    this.#probe = new Probe(limits.backend_ping_period);
     this.#tickMs = turn.nowMs;
     this.#dial();
   }
 
   /** Connected and not known to serve old or no data. */
   get isHealthy(): boolean {
-    return this.#state === "connected" && !this.#isStale;
+    return this.#state === "connected" && !this.#probe.isStale;
   }
 
   get isClosed(): boolean {
@@ -164,20 +151,14 @@ export class Backend implements RequestOwner, Holdable {
    * failure before this returns. Callers look at `isFull` first.
    */
   push(request: Request, buf: Buffer, from: number, to: number): void {
-    if (this.#state === "waiting" || this.#state === "closed") {
-      this.#failUnqueued(request);
-      return;
-    }
+    if (this.#refuses(request)) return;
     this.#out.append(buf, from, to);
     this.#enqueue(request);
   }
 
   /** As `push`, for a request that consists of `prefix` and then buf[from, to). */
   pushPrefixed(request: Request, prefix: Buffer, buf: Buffer, from: number, to: number): void {
-    if (this.#state === "waiting" || this.#state === "closed") {
-      this.#failUnqueued(request);
-      return;
-    }
+    if (this.#refuses(request)) return;
     this.#out.raw(prefix);
     this.#out.append(buf, from, to);
     this.#enqueue(request);
@@ -245,7 +226,7 @@ export class Backend implements RequestOwner, Holdable {
         this.#lose(connectionFailure("reply without request"));
         return;
       }
-      if (chunk[at] === MINUS && !this.#isInReply) this.#noticeStale(chunk, at, end);
+      if (chunk[at] === MINUS && !this.#isInReply) this.#probe.noticeError(chunk, at, end);
       const next = scanner.scan(chunk, at, end);
       const owner = request.owner;
       if (next < 0) {
@@ -271,7 +252,7 @@ export class Backend implements RequestOwner, Holdable {
   /** Looks at the clock: timeouts, retries, keepalive. Called some ten times a second. */
   tick(): void {
     const nowMs = this.#turn.nowMs;
-    this.#accountHold(nowMs - this.#tickMs);
+    if (this.#hold.pass(nowMs - this.#tickMs, this.#head)) this.#readAgain();
     this.#tickMs = nowMs;
     // Those woken before may be gone, and nobody then makes room for the rest.
     if (this.#waiters.length > 0 && !this.isFull) this.#wakeWaiters();
@@ -285,8 +266,8 @@ export class Backend implements RequestOwner, Holdable {
           this.#lose(connectionFailure(`read tcp ${this.address}: i/o timeout`));
         } else if (this.#isSendOverdue(nowMs)) {
           this.#lose(connectionFailure(`write tcp ${this.address}: i/o timeout`));
-        } else if (this.#state === "connected" && nowMs >= this.#pingAtMs) {
-          this.#probe(nowMs);
+        } else if (this.#state === "connected" && this.#probe.isDue(nowMs)) {
+          this.#sendProbe(nowMs);
         }
         break;
       case "dialing":
@@ -298,62 +279,16 @@ export class Backend implements RequestOwner, Holdable {
   // -- holding: an owner of replies cannot keep up ----------------------------------------------
 
   holdFor(owner: RequestOwner): void {
-    if (this.#holdLeftMs <= 0) return;
-    this.#holders.add(owner);
-    if (this.#holders.size === 1) this.#wire?.pause();
+    if (this.#hold.add(owner)) this.#wire?.pause();
   }
 
   releaseFor(owner: RequestOwner): void {
-    if (this.#holders.delete(owner) && this.#holders.size === 0) this.#goOn();
+    if (this.#hold.remove(owner)) this.#readAgain();
   }
 
-  #goOn(): void {
-    this.#holders.clear();
+  #readAgain(): void {
     this.#progressMs = this.#turn.nowMs;
     this.#wire?.resume();
-  }
-
-  /** While others wait too, being held uses up what is granted; else it comes back. */
-  #accountHold(passedMs: number): void {
-    if (this.#holders.size === 0) {
-      this.#holdLeftMs = Math.min(HOLD_BURST_MS, this.#holdLeftMs + passedMs * HOLD_SHARE);
-    } else if (this.#hasOtherOwners()) {
-      this.#holdLeftMs -= passedMs;
-      if (this.#holdLeftMs <= 0) this.#goOn();
-    }
-  }
-
-  #hasOtherOwners(): boolean {
-    for (let request = this.#head; request !== undefined; request = request.behind) {
-      if (request.owner !== undefined && !this.#holders.has(request.owner)) return true;
-    }
-    return false;
-  }
-
-  // -- as owner of its own probes ---------------------------------------------------------------
-
-  onReply(request: Request, buf: Buffer, from: number, to: number): boolean {
-    gatherReply(request, buf, from, to);
-    if (this.#isStale) this.#isStale = !showsHealth(request.reply!, request.replyTo);
-    poolRequest(request);
-    return false;
-  }
-
-  onReplyPart(request: Request, buf: Buffer, from: number, to: number): boolean {
-    gatherReply(request, buf, from, to);
-    return false;
-  }
-
-  onFail(request: Request): void {
-    poolRequest(request);
-  }
-
-  onRefuse(): void {
-    assert(false, "a probe is pushed, never dispatched");
-  }
-
-  hold(): void {
-    assert(false, "the reply to a probe is never too much");
   }
 
   // -- inside -----------------------------------------------------------------------------------
@@ -411,7 +346,7 @@ export class Backend implements RequestOwner, Holdable {
     this.#state = "connected";
     this.#progressMs = nowMs;
     this.#sendMs = nowMs;
-    this.#pingAtMs = this.#nextPingMs(nowMs);
+    this.#probe.startPeriod(nowMs);
     const queue = this.#queue;
     if (queue.pendingBytes > 0) {
       wire.out.append(queue.buf, queue.head, queue.length);
@@ -419,7 +354,7 @@ export class Backend implements RequestOwner, Holdable {
     }
     this.#out = wire.out;
     if (wire.backlogBytes > 0) wire.markDirty();
-    if (this.#holders.size > 0) wire.pause();
+    if (this.#hold.isOn) wire.pause();
   }
 
   /** Ends the connection or the attempt: the head of the queue fails with `cause`. */
@@ -436,7 +371,7 @@ export class Backend implements RequestOwner, Holdable {
     this.#scanner.reset();
     this.#isInReply = false;
     this.#setupLeft = 0;
-    this.#isStale = false;
+    this.#probe.isStale = false;
     // The next state first: owners told of a failure may look at this backend.
     this.#state = "closed";
     if (!this.#isClosing) this.#planRetry();
@@ -466,10 +401,13 @@ export class Backend implements RequestOwner, Holdable {
     this.#retryAtMs = this.#turn.nowMs + Math.min(RETRY_MIN_MS * 2 ** doublings, RETRY_MAX_MS);
   }
 
-  #failUnqueued(request: Request): void {
+  /** Without a connection, and none to come soon, a request fails at once. */
+  #refuses(request: Request): boolean {
+    if (this.#state !== "waiting" && this.#state !== "closed") return false;
     request.slot?.finish();
     request.slot = undefined;
     request.owner!.onFail(request, CONNECTION_RESET);
+    return true;
   }
 
   #wakeWaiters(): void {
@@ -489,7 +427,7 @@ export class Backend implements RequestOwner, Holdable {
 
   #isReplyOverdue(nowMs: number): boolean {
     const timeoutMs = this.#limits.backend_recv_timeout;
-    if (timeoutMs === 0 || this.#holders.size > 0) return false;
+    if (timeoutMs === 0 || this.#hold.isOn) return false;
     if (this.length === 0 && this.#setupLeft === 0) return false;
     return nowMs - this.#progressMs > timeoutMs;
   }
@@ -502,33 +440,11 @@ export class Backend implements RequestOwner, Holdable {
     return timeoutMs > 0 && backlog > 0 && nowMs - this.#sendMs > timeoutMs;
   }
 
-  #probe(nowMs: number): void {
-    this.#pingAtMs = this.#nextPingMs(nowMs);
+  /** Keeps an idle connection alive, and asks a server that was stale how it is. */
+  #sendProbe(nowMs: number): void {
+    this.#probe.startPeriod(nowMs);
     if (this.length > 0) return;
-    const probe = this.#isStale ? INFO : PING;
-    this.push(takeRequest(this, 0, nowMs), probe, 0, probe.length);
+    const { bytes } = this.#probe;
+    this.push(takeRequest(this.#probe, 0, nowMs), bytes, 0, bytes.length);
   }
-
-  #nextPingMs(nowMs: number): number {
-    const periodMs = this.#limits.backend_ping_period;
-    return periodMs === 0 ? Number.POSITIVE_INFINITY : nowMs + Math.max(periodMs, PING_MIN_MS);
-  }
-
-  #noticeStale(chunk: Buffer, at: number, end: number): void {
-    for (const word of STALE_WORDS) {
-      if (equalBytes(chunk, at + 1, Math.min(at + 1 + word.length, end), word, 0, word.length)) {
-        this.#isStale = true;
-      }
-    }
-  }
-}
-
-/** Errors of a replica that lost its master, and of a server that reads its data from disk. */
-const STALE_WORDS = [Buffer.from("MASTERDOWN"), Buffer.from("LOADING")];
-
-/** Whether an INFO reply says that the server has its data and its master. */
-function showsHealth(reply: Buffer, length: number): boolean {
-  if (reply[0] !== DOLLAR) return false;
-  const text = reply.latin1Slice(0, length);
-  return !text.includes("master_link_status:down") && !text.includes("loading:1");
 }

@@ -1,7 +1,7 @@
 /** Sessions over recorders: order, streaming, limits, ends. */
 
 import { expect, test } from "bun:test";
-import { HOLD_BURST_MS } from "../../src/proxy/backend.ts";
+import { HOLD_BURST_MS } from "../../src/proxy/hold.ts";
 import { OUTPUT_HOLD_BYTES, OUTPUT_PAUSE_BYTES } from "../../src/proxy/session.ts";
 import { A, B, bulk, World } from "./machines.ts";
 
