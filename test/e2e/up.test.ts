@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RespClient } from "../support/resp-client.ts";
-import { freePort, runCodis, UpCluster } from "../support/up-cluster.ts";
+import { freePortBlock, runCodis, UpCluster } from "../support/up-cluster.ts";
 
 test("A first start serves, and a later one finds the same data and cluster", async () => {
   const cluster = await UpCluster.start({ servers: 3, proxies: 2 });
@@ -47,7 +47,7 @@ test("A second up on the same directory is refused and harms nothing", async () 
 
 test("A taken port is an error that names it, and nothing is started or written", async () => {
   const directory = mkdtempSync(join(tmpdir(), "codis-up-"));
-  const port = await freePort();
+  const port = await freePortBlock();
   const holder = createServer().listen(port, "127.0.0.1");
   try {
     const { exitCode, stderr } = await runCodis("up", "--dir", directory, "--port", String(port));

@@ -172,7 +172,7 @@ export class UpCluster {
 }
 
 /** A base port so that the ports `up` derives from it are free now. */
-async function freePortBlock(): Promise<number> {
+export async function freePortBlock(): Promise<number> {
   for (;;) {
     const base = 20_000 + Math.floor(Math.random() * 10_000);
     const offsets = [0, 1, 100, 101, 200, 1000, 1001, 1002, 1003, 1004, 1005, PORT_SPAN];
