@@ -24,12 +24,18 @@ import { OutputBudget } from "./output-budget.ts";
 import type { PlaneConfig } from "./plane.ts";
 import { errorLine, NOT_ONLINE, TOO_MANY_CLIENTS } from "./replies.ts";
 import { Router } from "./router.ts";
-import { Session, type SessionPort } from "./session.ts";
+import { Session } from "./session.ts";
+import type { SessionPort } from "./session-port.ts";
 import { type PlaneStats, Stats } from "./stats.ts";
 import { type Resumable, Turn } from "./turn.ts";
 
-/** How often deadlines are looked at. */
+/** How often the deadlines of backends are looked at. */
 const TICK_MS = 100;
+/** Those of sessions, of which there are many, every so many ticks. */
+const SESSION_TICKS = 5;
+
+/** What one thread lets replies that wait take, however little the file allows. */
+const OUTPUT_BYTES_MIN = 16 * 1024 * 1024;
 
 /** What the threads of one proxy have in common. */
 export interface SharedState {
@@ -59,6 +65,7 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
   #isStarted = false;
   #isTurnOpen = false;
   #nextSessionId = 1;
+  #ticks = 0;
 
   constructor(
     config: PlaneConfig,
@@ -68,7 +75,7 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
   ) {
     this.limits = config;
     this.sessionOutputMax = config.session_output_max;
-    this.budget = new OutputBudget(Math.floor(config.proxy_max_offheap_size / shared.threads));
+    this.budget = new OutputBudget(outputBytesMax(config, shared));
     this.#clock = clock;
     this.#shared = shared;
     this.#onSessionClosed = onSessionClosed;
@@ -146,7 +153,9 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
   #tick(): void {
     this.enter();
     for (const pool of this.#pools) pool.tick();
-    for (const session of this.#links.keys()) session.tick();
+    if (++this.#ticks % SESSION_TICKS === 0) {
+      for (const session of this.#links.keys()) session.tick();
+    }
     this.stats.sample(this.turn.nowMs);
     this.leave();
   }
@@ -226,6 +235,13 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
       return new BackendLink(this, backend, connection);
     });
   }
+}
+
+/** A thread's part of proxy_max_offheap_size, which 0 leaves open. */
+function outputBytesMax(config: PlaneConfig, { threads }: SharedState): number {
+  const bytes = config.proxy_max_offheap_size;
+  if (bytes === 0) return Number.POSITIVE_INFINITY;
+  return Math.max(OUTPUT_BYTES_MIN, Math.floor(bytes / threads));
 }
 
 /** Client's connection to session. */

@@ -17,13 +17,13 @@ import type { BoundPort } from "../net/listener.ts";
 import type { PoolLimits } from "./backend-pool.ts";
 import { DataPlane, type SessionClosedListener } from "./data-plane.ts";
 import type { RouterConfig } from "./router.ts";
-import type { SessionLimits } from "./session.ts";
+import type { SessionLimits } from "./session-port.ts";
 import { mergeStats, type PlaneStats } from "./stats.ts";
 
 /** The keys of proxy.toml that the data plane reads: sizes in bytes, times in milliseconds. */
 export interface PlaneConfig extends SessionLimits, PoolLimits, RouterConfig {
   readonly proxy_max_clients: number;
-  /** Bound of the replies that wait for all clients together, all threads together. */
+  /** Bound of the replies that wait for all clients together, all threads together; 0: none. */
   readonly proxy_max_offheap_size: number;
   /** Bound of the replies that wait for one client. */
   readonly session_output_max: number;

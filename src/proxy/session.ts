@@ -22,11 +22,11 @@
  */
 
 import { assert } from "../base/assert.ts";
-import { giveBuffer, takeBuffer } from "../base/buffer-pool.ts";
-import { copyBytes } from "../base/bytes.ts";
 import { REQUEST_ERROR, REQUEST_READY, RequestDecoder } from "../resp/decoder.ts";
 import type { ReplyWriter } from "../resp/encoder.ts";
-import { OUTPUT_NOTICE_BYTES, type OutputBudget, type OutputHolder } from "./output-budget.ts";
+import { KeptReplies } from "./kept-replies.ts";
+import { OUTPUT_NOTICE_BYTES, type OutputHolder } from "./output-budget.ts";
+import { OutputWatch } from "./output-watch.ts";
 import { errorLine, handleResponse } from "./replies.ts";
 import {
   ANSWERED,
@@ -40,26 +40,14 @@ import {
   takeRequest,
   WAITING,
 } from "./request.ts";
+import { SendWatch } from "./send-watch.ts";
+import type { PendingDispatch, SessionPort } from "./session-port.ts";
 import type { Stats } from "./stats.ts";
 import type { Resumable, Turn } from "./turn.ts";
 import type { Wire } from "./wire.ts";
 
-/** All times in milliseconds; 0 turns a timeout off. */
-export interface SessionLimits {
-  readonly session_auth: string;
-  readonly session_max_pipeline: number;
-  readonly session_recv_bufsize: number;
-  readonly session_recv_timeout: number;
-  readonly session_send_timeout: number;
-  readonly session_break_on_failure: boolean;
-}
-
 /** Replies waiting to be sent above which requests are no longer decoded. */
 export const OUTPUT_PAUSE_BYTES = 512 * 1024;
-/** Replies waiting to be sent above which backends are held. */
-export const OUTPUT_HOLD_BYTES = 4 * 1024 * 1024;
-/** Early replies kept together; what does not fit is kept on its own. */
-const KEPT_BYTES = 16 * 1024;
 
 const MINUS = 0x2d;
 
@@ -71,31 +59,6 @@ const DISPATCH = 1;
 const REPLIES = 2;
 /** Replies to be sent: too many bytes wait. */
 const OUTPUT = 3;
-
-/** What a session asks of the rest of the data plane. */
-export interface SessionPort {
-  readonly turn: Turn;
-  readonly stats: Stats;
-  readonly budget: OutputBudget;
-  readonly limits: SessionLimits;
-  /** Bytes of replies one session may hold: `session_output_max`. */
-  readonly sessionOutputMax: number;
-  /**
-   * Handles the request that `decoder` is at: answers it, or hands it to a backend.
-   * @returns false when it must wait: the session's `resume` says when it is done with
-   */
-  dispatch(session: Session, decoder: RequestDecoder): boolean;
-  /** The session is closed; `reason` for the log. */
-  onSessionClosed(session: Session, reason: string): void;
-}
-
-/** The part of a dispatch that waits. */
-export interface PendingDispatch {
-  /** Goes on; false: waits again. */
-  retry(): boolean;
-  /** The session is gone. */
-  cancel(): void;
-}
 
 export class Session implements RequestOwner, Resumable, OutputHolder {
   /** Counts from 0; used to keep to one of several parallel connections. */
@@ -119,11 +82,8 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
   /** Replies owed. */
   #length = 0;
 
-  /** Where small early replies lie, given back when none is left; and how many bytes are used. */
-  #kept: Buffer | undefined;
-  #keptLength = 0;
-  /** Early replies, complete or not: how many bytes. */
-  #keptBytes = 0;
+  readonly #kept = new KeptReplies();
+  readonly #output: OutputWatch;
 
   #waitsFor = NOTHING;
   #pending: PendingDispatch | undefined;
@@ -136,12 +96,8 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
   #isClosed = false;
   #reason = "";
 
-  readonly #held = new Set<Holdable>();
-  #isReported = false;
-
   #readMs: number;
-  #sendMs: number;
-  #sentBacklog = 0;
+  readonly #sendWatch: SendWatch;
 
   constructor(id: number, wire: Wire, port: SessionPort) {
     const { limits, turn, stats } = port;
@@ -155,7 +111,8 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     // One request is decoded beyond the queue, and the reply awaited is not in the queue.
     this.#owedMax = limits.session_max_pipeline + 2;
     this.#readMs = turn.nowMs;
-    this.#sendMs = turn.nowMs;
+    this.#sendWatch = new SendWatch(turn.nowMs);
+    this.#output = new OutputWatch(this, wire.out, port);
     this.#decoder = new RequestDecoder("proxy", { lineBytes: limits.session_recv_bufsize });
   }
 
@@ -169,7 +126,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
   }
 
   get outputBytes(): number {
-    return this.#out.pendingBytes + this.#keptBytes;
+    return this.#output.bytes;
   }
 
   // -- requests in ------------------------------------------------------------------------------
@@ -195,7 +152,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
 
   /** What it waited for may be there. */
   resume(): void {
-    if (this.#held.size > 0 && !this.#isBehind()) this.#releaseHeld();
+    this.#output.releaseUnlessBehind();
     if (this.#isClosed || this.#waitsFor === NOTHING || this.#isCrowded()) return;
     if (this.#pending !== undefined) {
       if (!this.#pending.retry()) return;
@@ -308,7 +265,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     const next = this.#head;
     if (next !== undefined && next.state !== WAITING) this.#sendKept();
     const out = this.#out;
-    return out.length - out.head > OUTPUT_NOTICE_BYTES && this.#notice();
+    return out.length - out.head > OUTPUT_NOTICE_BYTES && this.#output.notice();
   }
 
   onReplyPart(request: Request, buf: Buffer, from: number, to: number): boolean {
@@ -321,7 +278,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     request.state = STREAMING;
     this.#out.append(buf, from, to);
     this.#wire.markDirtyLate();
-    return this.#notice();
+    return this.#output.notice();
   }
 
   /** No reply: the client is told, or when it has a part of the reply already, cut off. */
@@ -346,31 +303,15 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
   }
 
   #keep(request: Request, buf: Buffer, from: number, to: number): void {
-    const bytes = to - from;
-    if (request.state === GATHERING) {
-      gatherReply(request, buf, from, to);
-    } else if (this.#keptLength + bytes <= KEPT_BYTES) {
-      let kept = this.#kept;
-      if (kept === undefined) {
-        kept = takeBuffer(KEPT_BYTES);
-        this.#kept = kept;
-      }
-      copyBytes(buf, from, to, kept, this.#keptLength);
-      request.reply = kept;
-      request.replyFrom = this.#keptLength;
-      this.#keptLength += bytes;
-      request.replyTo = this.#keptLength;
-    } else {
-      gatherReply(request, buf, from, to);
-    }
+    if (request.state === GATHERING) gatherReply(request, buf, from, to);
+    else this.#kept.keep(request, buf, from, to);
     request.state = ANSWERED;
-    this.addKept(bytes);
+    this.addKept(to - from);
   }
 
   /** Bytes kept for this session, also elsewhere (the parts of a split command), or no longer. */
   addKept(bytes: number): void {
-    this.#keptBytes += bytes;
-    if (this.#keptBytes > OUTPUT_NOTICE_BYTES || this.#isReported) this.#notice();
+    this.#output.addKept(bytes);
   }
 
   /** The head has a kept reply: it leaves, and those behind it that are kept too. */
@@ -381,7 +322,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
       const reply = request.reply!;
       const { replyFrom, replyTo } = request;
       this.#out.append(reply, replyFrom, replyTo);
-      this.#keptBytes -= replyTo - replyFrom;
+      this.#output.keptBytes -= replyTo - replyFrom;
       if (request.state === GATHERING) {
         request.state = STREAMING;
         request.reply = undefined;
@@ -390,14 +331,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
       this.#leave(request, reply[replyFrom] === MINUS);
       request = this.#head;
     }
-    if (this.#keptBytes === 0) this.#giveKept();
-  }
-
-  #giveKept(): void {
-    this.#keptLength = 0;
-    if (this.#kept === undefined) return;
-    giveBuffer(this.#kept);
-    this.#kept = undefined;
+    if (this.#output.keptBytes === 0) this.#kept.release();
   }
 
   /** The head's reply is in the output. */
@@ -419,16 +353,20 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
 
   /** `request` gets `text` as its reply, nothing behind it gets one, and the session ends. */
   #breakAt(request: Request, text: string): void {
-    let dropped = request.next;
+    const dropped = request.next;
     request.next = undefined;
     this.#tail = request;
-    while (dropped !== undefined) {
-      const next: Request | undefined = dropped.next;
-      this.#drop(dropped);
-      dropped = next;
-    }
+    this.#dropFrom(dropped);
     this.#cancelPending();
     this.finish(`failure: ${text}`);
+  }
+
+  #dropFrom(first: Request | undefined): void {
+    for (let request = first; request !== undefined; ) {
+      const { next }: Request = request;
+      this.#drop(request);
+      request = next;
+    }
   }
 
   /** A request that is owed nothing any more: its backend pools it, if one has it. */
@@ -437,47 +375,25 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     this.#stats.countFail(request.commandId);
     request.next = undefined;
     if (request.state === ANSWERED) {
-      this.#keptBytes -= request.replyTo - request.replyFrom;
+      this.#output.keptBytes -= request.replyTo - request.replyFrom;
       poolRequest(request);
     } else {
       request.owner = undefined;
-      if (request.state === GATHERING) this.#keptBytes -= request.replyTo;
+      if (request.state === GATHERING) this.#output.keptBytes -= request.replyTo;
       request.reply = undefined;
     }
   }
 
   // -- limits -----------------------------------------------------------------------------------
 
-  /** Much is waiting to be sent, or was. Returns whether the backend that answers is to be held. */
-  #notice(): boolean {
-    if (this.#isClosed) return false;
-    const bytes = this.outputBytes;
-    this.#isReported = bytes > OUTPUT_NOTICE_BYTES;
-    this.port.budget.report(this, this.#isReported ? bytes : 0);
-    if (bytes > this.port.sessionOutputMax) this.closeFor("session_output_max");
-    return this.#isBehind();
-  }
-
-  #isBehind(): boolean {
-    return !this.#isClosed && this.#out.pendingBytes > OUTPUT_HOLD_BYTES;
-  }
-
   hold(backend: Holdable): void {
-    // The write at the end of this turn may be enough.
-    if (this.#held.size === 0) this.#turn.wakeLater(this);
-    this.#held.add(backend);
-    backend.holdFor(this);
-  }
-
-  #releaseHeld(): void {
-    for (const backend of this.#held) backend.releaseFor(this);
-    this.#held.clear();
+    this.#output.hold(backend);
   }
 
   /** The socket took everything that waited. */
   drained(): void {
-    this.#releaseHeld();
-    if (this.#isReported) this.#notice();
+    this.#output.release();
+    this.#output.noticeAgain();
     if (this.#waitsFor === OUTPUT) this.#turn.wake(this);
   }
 
@@ -485,16 +401,13 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     this.destroy(`limit reached: ${limit}`);
   }
 
-  /** Looks at the clock. Called about every 100 ms. */
+  /** Looks at the clock. Called about every half second. */
   tick(): void {
     const { limits } = this.port;
     const nowMs = this.#turn.nowMs;
-    const backlog = this.#wire.backlogBytes;
-    if (this.#sentBacklog === 0 || backlog < this.#sentBacklog) this.#sendMs = nowMs;
-    this.#sentBacklog = backlog;
-    if (this.#isReported) this.#notice();
-    const sendTimeoutMs = limits.session_send_timeout;
-    if (sendTimeoutMs > 0 && backlog > 0 && nowMs - this.#sendMs > sendTimeoutMs) {
+    const { backlogBytes } = this.#wire;
+    this.#output.noticeAgain();
+    if (this.#sendWatch.isOverdue(backlogBytes, nowMs, limits.session_send_timeout)) {
       this.destroy("limit reached: session_send_timeout");
     } else if (this.#waitsFor !== NOTHING) {
       this.#readMs = nowMs;
@@ -522,18 +435,13 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     this.#isClosed = true;
     this.#isEnding = true;
     this.#cancelPending();
-    let request = this.#head;
+    const dropped = this.#head;
     this.#head = undefined;
     this.#tail = undefined;
-    while (request !== undefined) {
-      const next: Request | undefined = request.next;
-      this.#drop(request);
-      request = next;
-    }
-    this.#giveKept();
+    this.#dropFrom(dropped);
+    this.#kept.release();
     this.#aside = [];
-    this.#releaseHeld();
-    this.port.budget.report(this, 0);
+    this.#output.end();
     this.port.onSessionClosed(this, this.#reason === "" ? reason : this.#reason);
   }
 
