@@ -30,6 +30,7 @@ import {
   type RequestOwner,
   takeRequest,
 } from "./request.ts";
+import { SendWatch } from "./send-watch.ts";
 import type { Turn } from "./turn.ts";
 import type { Wire } from "./wire.ts";
 
@@ -104,9 +105,7 @@ export class Backend implements Holdable {
   #progressMs = 0;
   #tickMs = 0;
   #retryAtMs = 0;
-  /** When output last got smaller or was none. */
-  #sendMs = 0;
-  #sentBacklog = 0;
+  readonly #sendWatch: SendWatch;
 
   constructor(
     address: string,
@@ -123,6 +122,7 @@ export class Backend implements Holdable {
     this.#turn = turn;
     this.#out = this.#queue;
     this.#probe = new Probe(limits.backend_ping_period);
+    this.#sendWatch = new SendWatch(turn.nowMs);
     this.#tickMs = turn.nowMs;
     this.#dial();
   }
@@ -345,7 +345,7 @@ export class Backend implements Holdable {
     const nowMs = this.#turn.nowMs;
     this.#state = "connected";
     this.#progressMs = nowMs;
-    this.#sendMs = nowMs;
+    this.#sendWatch.restart(nowMs);
     this.#probe.startPeriod(nowMs);
     const queue = this.#queue;
     if (queue.pendingBytes > 0) {
@@ -433,11 +433,8 @@ export class Backend implements Holdable {
   }
 
   #isSendOverdue(nowMs: number): boolean {
-    const backlog = this.#wire!.backlogBytes;
-    if (this.#sentBacklog === 0 || backlog < this.#sentBacklog) this.#sendMs = nowMs;
-    this.#sentBacklog = backlog;
     const timeoutMs = this.#limits.backend_send_timeout;
-    return timeoutMs > 0 && backlog > 0 && nowMs - this.#sendMs > timeoutMs;
+    return this.#sendWatch.isOverdue(this.#wire!.backlogBytes, nowMs, timeoutMs);
   }
 
   /** Keeps an idle connection alive, and asks a server that was stale how it is. */

@@ -41,7 +41,8 @@ import {
   type RequestOwner,
   takeRequest,
 } from "./request.ts";
-import type { PendingDispatch, Session } from "./session.ts";
+import type { Session } from "./session.ts";
+import type { PendingDispatch } from "./session-port.ts";
 import {
   BLOCKED,
   MIGRATING,

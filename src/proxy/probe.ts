@@ -1,7 +1,7 @@
 /**
  * Pure: what a backend finds out about its server besides replies to clients: whether it serves old
- * data, or none yet. An error that says so makes it stale; then INFO is asked instead of PING, until
- * it says that all is well.
+ * data, or none yet. An error that says so makes it stale; then INFO is asked instead of PING,
+ * until it says that all is well.
  */
 
 import { assert } from "../base/assert.ts";

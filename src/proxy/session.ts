@@ -272,7 +272,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     if (request !== this.#head) {
       request.state = GATHERING;
       gatherReply(request, buf, from, to);
-      this.addKept(to - from);
+      this.#output.addKept(to - from);
       return false;
     }
     request.state = STREAMING;
@@ -293,7 +293,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
       return;
     }
     if (request.state === GATHERING) {
-      this.addKept(-request.replyTo);
+      this.#output.addKept(-request.replyTo);
       request.reply = undefined;
       request.state = WAITING;
     }
@@ -306,7 +306,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     if (request.state === GATHERING) gatherReply(request, buf, from, to);
     else this.#kept.keep(request, buf, from, to);
     request.state = ANSWERED;
-    this.addKept(to - from);
+    this.#output.addKept(to - from);
   }
 
   /** Bytes kept for this session, also elsewhere (the parts of a split command), or no longer. */
@@ -403,19 +403,17 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
 
   /** Looks at the clock. Called about every half second. */
   tick(): void {
-    const { limits } = this.port;
+    const { session_recv_timeout: recvTimeoutMs, session_send_timeout: sendTimeoutMs } =
+      this.port.limits;
     const nowMs = this.#turn.nowMs;
     const { backlogBytes } = this.#wire;
     this.#output.noticeAgain();
-    if (this.#sendWatch.isOverdue(backlogBytes, nowMs, limits.session_send_timeout)) {
+    if (this.#sendWatch.isOverdue(backlogBytes, nowMs, sendTimeoutMs)) {
       this.destroy("limit reached: session_send_timeout");
     } else if (this.#waitsFor !== NOTHING) {
       this.#readMs = nowMs;
       if (this.#waitsFor === OUTPUT) this.#turn.wake(this);
-    } else if (
-      limits.session_recv_timeout > 0 &&
-      nowMs - this.#readMs > limits.session_recv_timeout
-    ) {
+    } else if (recvTimeoutMs > 0 && nowMs - this.#readMs > recvTimeoutMs) {
       this.finish("limit reached: session_recv_timeout");
     }
   }

@@ -27,7 +27,8 @@ import {
   type RequestOwner,
   takeRequest,
 } from "./request.ts";
-import type { PendingDispatch, Session } from "./session.ts";
+import type { Session } from "./session.ts";
+import type { PendingDispatch } from "./session-port.ts";
 
 /** How the replies of the parts become one. */
 type Merge = "elements" | "last" | "sum" | "count";

@@ -2,7 +2,8 @@
 
 import { expect, test } from "bun:test";
 import { HOLD_BURST_MS } from "../../src/proxy/hold.ts";
-import { OUTPUT_HOLD_BYTES, OUTPUT_PAUSE_BYTES } from "../../src/proxy/session.ts";
+import { OUTPUT_HOLD_BYTES } from "../../src/proxy/output-watch.ts";
+import { OUTPUT_PAUSE_BYTES } from "../../src/proxy/session.ts";
 import { A, B, bulk, World } from "./machines.ts";
 
 test("Session answers in request order when the second backend is faster", async () => {
