@@ -111,8 +111,8 @@ export class Connection {
 
   /**
    * As `markDirty`, for a piece of output that more is likely to join soon: while writes carry
-   * several pieces, they wait up to LATE_TURNS more turns. Nobody notices some 10 us; what the kernel
-   * does per write, and waking the peer for it, is saved. `markDirty` ends the wait.
+   * several pieces, they wait up to LATE_TURNS more turns. Nobody notices some 10 us; what the
+   * kernel does per write, and waking the peer for it, is saved. `markDirty` ends the wait.
    */
   markDirtyLate(): void {
     if (this.#isDirty) {
@@ -259,10 +259,10 @@ function addressText(ip: string | undefined, port: number): string {
 }
 
 /**
- * Turns a late write may wait. CPU per request of the proxy against twemproxy's, 50 connections over
- * two servers, medians of paired rounds: without pipeline 1.11 for 0 turns, 1.04 for 2, 1.01 for 3,
- * 1.02 for 4; at pipeline 32 0.39, 0.36, 0.36, 0.35. A turn that finds nothing costs some 1 us. It
- * is what network cards do with interrupts.
+ * Turns a late write may wait. CPU per request of the proxy against twemproxy's, 50 connections
+ * over two servers, medians of paired rounds: without pipeline 1.11 for 0 turns, 1.04 for 2, 1.01
+ * for 3, 1.02 for 4; at pipeline 32 0.39, 0.36, 0.36, 0.35. A turn that finds nothing costs some 1
+ * us. It is what network cards do with interrupts.
  */
 export const LATE_TURNS = 3;
 /** Writes of one piece in a row after which the next does not wait: nothing joins them. */

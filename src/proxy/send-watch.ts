@@ -14,7 +14,7 @@ export class SendWatch {
   }
 
   /**
-   * Looks at the clock; called some ten times a second.
+   * Looks at the clock; called a few times a second.
    * @param backlogBytes what waits now
    * @param timeoutMs 0 for none
    */
