@@ -46,7 +46,10 @@ export interface ProxyOptions {
   /** Addresses to advertise in place of the bound ones; "" for those. */
   readonly hostAdmin: string;
   readonly hostProxy: string;
-  /** What the overview shows about the program. */
+  /** Clients come and go by the thousand: only what cut a session short is worth a line by default. */
+const ORDINARY_ENDS: ReadonlySet<string> = new Set(["client closed", "QUIT"]);
+
+/** What the overview shows about the program. */
   readonly version: string;
   readonly compile: string;
 }
@@ -108,7 +111,10 @@ export class CodisProxy implements ProxyControl {
         threads,
         clock: systemClock,
         onDeath: death.resolve,
-        onSessionClosed: (client, reason) => log.info("session closed", { client, reason }),
+        onSessionClosed: (client, reason) => {
+          const level = ORDINARY_ENDS.has(reason) ? "debug" : "info";
+          log[level]("session closed", { client, reason });
+        },
       });
       const proxy = new CodisProxy({ options, model, xauth, port, plane, admin });
       void death.promise.then((error) => proxy.#die(error));

@@ -69,7 +69,7 @@ export class FakeProxy {
 }
 
 /** Keys by database and slot. */
-export class FakeServer {
+class FakeServer {
   readonly keys = new Map<number, Map<number, number>>();
   isDown = false;
   /** It takes connections and never answers a poll. */
