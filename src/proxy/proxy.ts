@@ -46,13 +46,13 @@ export interface ProxyOptions {
   /** Addresses to advertise in place of the bound ones; "" for those. */
   readonly hostAdmin: string;
   readonly hostProxy: string;
-  /** Clients come and go by the thousand: only what cut a session short is worth a line by default. */
-const ORDINARY_ENDS: ReadonlySet<string> = new Set(["client closed", "QUIT"]);
-
-/** What the overview shows about the program. */
+  /** What the overview shows about the program. */
   readonly version: string;
   readonly compile: string;
 }
+
+/** Clients come and go by the thousand: only what cut a session short is worth a line. */
+const ORDINARY_ENDS: ReadonlySet<string> = new Set(["client closed", "QUIT"]);
 
 interface Parts {
   readonly options: ProxyOptions;
