@@ -289,6 +289,8 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
   /** `text` is the reply. Under session_break_on_failure it is the last one. */
   onRefuse(request: Request, text: string): void {
     if (request.state === STREAMING) {
+      // The whole replies before it are the client's, though their write may still wait.
+      this.#wire.flush();
       this.destroy(`reply cut off: ${text}`);
       return;
     }

@@ -14,6 +14,8 @@ export interface Wire {
   markDirty(): void;
   /** As `markDirty`, when more is likely to join within a few turns. */
   markDirtyLate(): void;
+  /** Sends what can be sent now. */
+  flush(): void;
   /** Stop and go on reading. */
   pause(): void;
   resume(): void;

@@ -66,6 +66,10 @@ class FakeWire implements Wire {
     this.isDirty = true;
   }
 
+  flush(): void {
+    this.markDirty();
+  }
+
   markDirtyLate(): void {
     this.isDirty = true;
   }
