@@ -16,7 +16,6 @@
  * (backend.ts), which is enough for a client that is only behind; then its replies pile up to
  * `session_output_max`, and it is closed. With many such clients the budget of the thread closes
  * whoever holds most.
- *
  * Where the original closed a session that sent more than session_max_pipeline requests ahead, ours
  * stops reading it. Source: Codis pkg/proxy/session.go.
  */
@@ -289,8 +288,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
   /** `text` is the reply. Under session_break_on_failure it is the last one. */
   onRefuse(request: Request, text: string): void {
     if (request.state === STREAMING) {
-      // The whole replies before it are the client's, though their write may still wait.
-      this.#wire.flush();
+      this.#wire.flush(); // The whole replies before it are the client's.
       this.destroy(`reply cut off: ${text}`);
       return;
     }
