@@ -21,6 +21,7 @@ import type { Socket } from "bun";
 import { formatAddress } from "../base/address.ts";
 import { assert } from "../base/assert.ts";
 import { ReplyWriter } from "../resp/encoder.ts";
+import { type Writer, writeAtTurnEnd, writeLate } from "./turn-end.ts";
 
 /** Whom a connection tells what happens. Events come from the loop, and from `destroy`. */
 export interface ConnectionOwner {
@@ -58,7 +59,7 @@ export const UNKNOWN_ADDRESS = "unknown";
 
 type State = "open" | "draining" | "lingering" | "closed";
 
-export class Connection {
+export class Connection implements Writer {
   /** What to send. Follow writes to it with `markDirty`. */
   readonly out = new ReplyWriter();
   /** `ip:port` of the peer and of our end, kept when closed; UNKNOWN_ADDRESS if reset before. */
@@ -105,14 +106,12 @@ export class Connection {
     if (this.#isDirty && !this.#isLate) return;
     this.#isDirty = true;
     this.#isLate = false;
-    dirty.push(this);
-    scheduleTurnEnd();
+    writeAtTurnEnd(this);
   }
 
   /**
    * As `markDirty`, for a piece of output that more is likely to join soon: while writes carry
-   * several pieces, they wait up to LATE_TURNS more turns. Nobody notices some 10 us; what the
-   * kernel does per write, and waking the peer for it, is saved. `markDirty` ends the wait.
+   * several pieces, they are late (turn-end.ts). `markDirty` ends the wait.
    */
   markDirtyLate(): void {
     if (this.#isDirty) {
@@ -126,8 +125,7 @@ export class Connection {
     this.#lateTrust--;
     this.#isDirty = true;
     this.#isLate = true;
-    late.push(this);
-    scheduleTurnEnd();
+    writeLate(this);
   }
 
   /** Stops reading: the peer is held back once the kernel's buffers are full. */
@@ -258,62 +256,10 @@ function addressText(ip: string | undefined, port: number): string {
   return ip === undefined ? UNKNOWN_ADDRESS : formatAddress(ip, port);
 }
 
-/**
- * Turns a late write may wait. CPU per request of the proxy against twemproxy's, 50 connections
- * over two servers, medians of paired rounds: without pipeline 1.11 for 0 turns, 1.04 for 2, 1.01
- * for 3, 1.02 for 4; at pipeline 32 0.39, 0.36, 0.36, 0.35. A turn that finds nothing costs some 1
- * us. It is what network cards do with interrupts.
- */
-export const LATE_TURNS = 3;
 /** Writes of one piece in a row after which the next does not wait: nothing joins them. */
 const LATE_TRUST = 16;
 /** A late write of so many bytes does not wait: more bytes would not make it cheaper. */
 export const LATE_BYTES = 16 * 1024;
-
-/** To be written at the end of this turn. */
-let dirty: Connection[] = [];
-/** To be written after `lateTurns` has reached LATE_TURNS. */
-let late: Connection[] = [];
-let lateTurns = 0;
-let endings: (() => void)[] = [];
-let isTurnEndScheduled = false;
-
-/** Calls `ending` once, at the end of this turn, after its writes. */
-export function atTurnEnd(ending: () => void): void {
-  endings.push(ending);
-  scheduleTurnEnd();
-}
-
-function scheduleTurnEnd(): void {
-  if (isTurnEndScheduled) return;
-  isTurnEndScheduled = true;
-  setImmediate(endTurn);
-}
-
-/** What is marked or asked for meanwhile waits for the next turn's end. */
-function endTurn(): void {
-  isTurnEndScheduled = false;
-  const connections = dirty;
-  dirty = [];
-  for (let i = 0; i < connections.length; i++) connections[i]!.flush();
-  if (late.length > 0) flushLate();
-  if (endings.length === 0) return;
-  const callbacks = endings;
-  endings = [];
-  for (let i = 0; i < callbacks.length; i++) callbacks[i]!();
-}
-
-function flushLate(): void {
-  const connections = late;
-  late = [];
-  const isTime = ++lateTurns > LATE_TURNS;
-  for (let i = 0; i < connections.length; i++) {
-    const connection = connections[i]!;
-    if (connection.flushLate(isTime)) late.push(connection);
-  }
-  if (late.length > 0) scheduleTurnEnd();
-  else lateTurns = 0;
-}
 
 /** Bun's handlers for sockets whose `data` is their Connection. */
 export const socketHandlers = {

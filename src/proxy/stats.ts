@@ -41,18 +41,22 @@ export class Stats {
   sessionsTotal = 0;
   sessionsAlive = 0;
 
+  /** Never reset: replies, and how long their requests took from decoding, in all. */
+  replies = 0;
+  replyMs = 0;
+
   readonly #calls = new Float64Array(ID_COUNT);
   readonly #ms = new Float64Array(ID_COUNT);
   readonly #fails = new Float64Array(ID_COUNT);
   readonly #errors = new Float64Array(ID_COUNT);
   readonly #unknownIds = new Map<string, number>();
-  #replies = 0;
   #sampledMs = 0;
   #sampledReplies = 0;
 
   /** A reply is on its way to the client, `ms` after its request was decoded. */
   count(commandId: number, ms: number, isError: boolean): void {
-    this.#replies++;
+    this.replies++;
+    this.replyMs += ms;
     this.#calls[commandId]!++;
     this.#ms[commandId]! += ms;
     if (isError) {
@@ -81,9 +85,9 @@ export class Stats {
   sample(nowMs: number): void {
     const passedMs = nowMs - this.#sampledMs;
     if (passedMs < 1000) return;
-    this.qps = Math.round(((this.#replies - this.#sampledReplies) * 1000) / passedMs);
+    this.qps = Math.round(((this.replies - this.#sampledReplies) * 1000) / passedMs);
     this.#sampledMs = nowMs;
-    this.#sampledReplies = this.#replies;
+    this.#sampledReplies = this.replies;
   }
 
   /** Zeroes the counters; sessions counted are those alive. */

@@ -1,14 +1,13 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
 import { AssertionError } from "../../src/base/assert.ts";
 import {
-  atTurnEnd,
   CLOSE_PATIENCE_MS,
   Connection,
   type ConnectionOwner,
   type ConnectionSocket,
   LATE_BYTES,
-  LATE_TURNS,
 } from "../../src/net/connection.ts";
+import { atTurnEnd, LATE_TURNS, setLateRest } from "../../src/net/turn-end.ts";
 
 /** A kernel that takes `room` bytes, then nothing until a test makes room and says so. */
 class FakeSocket implements ConnectionSocket {
@@ -105,6 +104,26 @@ describe("Connection", () => {
     say(connection, "d");
     await endOfTurn();
     expect(socket.taken).toBe("+c\r\n+d\r\n");
+  });
+
+  test("with a rest set, a late write is due after a turn that found nothing", async () => {
+    setLateRest(10);
+    try {
+      const { socket, connection } = setUp();
+      say(connection, "a", "b");
+      await endOfTurn();
+      socket.taken = "";
+      say(connection, "c");
+      const other = setUp();
+      send(other.connection, "busy");
+      await endOfTurn();
+      await endOfTurn();
+      expect(socket.taken).toBe("");
+      await endOfTurn();
+      expect(socket.taken).toBe("+c\r\n");
+    } finally {
+      setLateRest(0);
+    }
   });
 
   test("a late write waits no longer when nothing joins it time after time", async () => {
