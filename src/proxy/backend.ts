@@ -266,6 +266,8 @@ export class Backend implements Holdable {
           this.#lose(connectionFailure(`read tcp ${this.address}: i/o timeout`));
         } else if (this.#isSendOverdue(nowMs)) {
           this.#lose(connectionFailure(`write tcp ${this.address}: i/o timeout`));
+        } else if (this.#probe.isTooLong) {
+          this.#lose(connectionFailure("endless reply to a probe"));
         } else if (this.#state === "connected" && this.#probe.isDue(nowMs)) {
           this.#sendProbe(nowMs);
         }
@@ -371,7 +373,7 @@ export class Backend implements Holdable {
     this.#scanner.reset();
     this.#isInReply = false;
     this.#setupLeft = 0;
-    this.#probe.isStale = false;
+    this.#probe.forget();
     // The next state first: owners told of a failure may look at this backend.
     this.#state = "closed";
     if (!this.#isClosing) this.#planRetry();

@@ -96,6 +96,8 @@ export class Passage implements PendingDispatch, RequestOwner, SlotWaiter, RoomW
   #attempts = 0;
   /** Answered or refused without the primary. */
   #isDone = false;
+  /** Of the source's reply, which may be the client's (wrapper): bytes the session counts. */
+  #keptBytes = 0;
 
   constructor(
     request: Request,
@@ -225,28 +227,33 @@ export class Passage implements PendingDispatch, RequestOwner, SlotWaiter, RoomW
   }
 
   onReply(call: Request, buf: Buffer, from: number, to: number): boolean {
-    gatherReply(call, buf, from, to);
-    const reply = call.reply!.subarray(0, call.replyTo);
-    poolRequest(call);
-    this.#isAsking = false;
-    if (this.#isCancelled) {
-      this.#uncount();
-      return false;
-    }
-    this.#act(judgePull(this.#way, this.#isReplacing, reply), reply);
+    if (!this.#isCancelled) gatherReply(call, buf, from, to);
+    const reply = call.reply?.subarray(0, call.replyTo);
+    if (this.#isAnswered(call)) this.#act(judgePull(this.#way, this.#isReplacing, reply!), reply!);
     return false;
   }
 
+  /** Never asks to hold the backend: what is kept here leaves only when it is complete. */
   onReplyPart(call: Request, buf: Buffer, from: number, to: number): boolean {
+    if (this.#isCancelled) return false;
     gatherReply(call, buf, from, to);
+    this.#keptBytes += to - from;
+    this.#session.addKept(to - from);
     return false;
   }
 
   onFail(call: Request, cause: string): void {
+    if (this.#isAnswered(call)) this.#giveUp(handleRequest(cause));
+  }
+
+  /** The source is done with a call. @returns whether anybody wants to know */
+  #isAnswered(call: Request): boolean {
     poolRequest(call);
     this.#isAsking = false;
+    this.#session.addKept(-this.#keptBytes);
+    this.#keptBytes = 0;
     if (this.#isCancelled) this.#uncount();
-    else this.#giveUp(handleRequest(cause));
+    return !this.#isCancelled;
   }
 
   onRefuse(): void {

@@ -1,7 +1,11 @@
 /**
- * Pure: how much of replies one session holds, and what follows from it: the budget of the thread
- * is told, backends are held while the client is behind, and above `session_output_max` it is
- * closed.
+ * Pure: how much of replies one session holds, and what follows from it.
+ *
+ * A client that sends and does not read: first it is not read from; then, above OUTPUT_HOLD_BYTES,
+ * the backends that answer it are not read while nobody else waits for them, or for a short time
+ * (hold.ts), which is enough for a client that is only behind; then its replies pile up to
+ * `session_output_max`, and it is closed. With many such clients the budget of the thread closes
+ * whoever holds most.
  */
 
 import type { ReplyWriter } from "../resp/encoder.ts";

@@ -12,6 +12,9 @@ import { gatherReply, poolRequest, type Request, type RequestOwner } from "./req
 /** However short the period asked for. */
 const PERIOD_MIN_MS = 1000;
 
+/** An INFO is some 6 KiB. Above this the server is no Redis. */
+export const PROBE_REPLY_MAX = 1024 * 1024;
+
 const DOLLAR = 0x24;
 const PING = encodeRequest(["PING"]);
 const INFO = encodeRequest(["INFO"]);
@@ -23,6 +26,8 @@ const STALE_WORDS = [Buffer.from("MASTERDOWN"), Buffer.from("LOADING")];
 export class Probe implements RequestOwner {
   /** The server said that it has old data, or none. */
   isStale = false;
+  /** What is answered to the probe under way is longer than PROBE_REPLY_MAX. */
+  isTooLong = false;
   readonly #periodMs: number;
   #atMs = 0;
 
@@ -33,6 +38,12 @@ export class Probe implements RequestOwner {
 
   isDue(nowMs: number): boolean {
     return nowMs >= this.#atMs;
+  }
+
+  /** The connection is gone, and the next may lead to another server. */
+  forget(): void {
+    this.isStale = false;
+    this.isTooLong = false;
   }
 
   /** A probe was sent, or would have been but for requests under way. */
@@ -62,7 +73,8 @@ export class Probe implements RequestOwner {
   }
 
   onReplyPart(request: Request, buf: Buffer, from: number, to: number): boolean {
-    gatherReply(request, buf, from, to);
+    if (!this.isTooLong) gatherReply(request, buf, from, to);
+    this.isTooLong = request.replyTo > PROBE_REPLY_MAX;
     return false;
   }
 

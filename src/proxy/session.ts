@@ -7,17 +7,11 @@
  *            leave         kept until its turn
  *   backend's receive buffer -> out -> socket                         the head's reply, as it comes
  *
- * A session stops decoding, and so reading, while it waits: for the dispatch of the request in hand
- * (slot blocked, backend full, key moving), for replies (session_max_pipeline are owed) or for its
- * client to read (OUTPUT_PAUSE_BYTES wait to be sent). Bytes that still arrive are set aside.
- *
- * A client that sends and does not read: first it is not read from; then, above OUTPUT_HOLD_BYTES,
- * the backends that answer it are not read while nobody else waits for them, or for a short time
- * (backend.ts), which is enough for a client that is only behind; then its replies pile up to
- * `session_output_max`, and it is closed. With many such clients the budget of the thread closes
- * whoever holds most.
- * Where the original closed a session that sent more than session_max_pipeline requests ahead, ours
- * stops reading it. Source: Codis pkg/proxy/session.go.
+ * A session stops decoding, and so reading, while it waits: for the dispatch of the request in
+ * hand (slot blocked, backend full, key moving), for replies (reply-window.ts: enough are owed) or
+ * for its client to read (OUTPUT_PAUSE_BYTES wait to be sent; output-watch.ts: what follows). Bytes
+ * that still arrive are set aside. Where the original closed a session that sent more than
+ * session_max_pipeline requests ahead, ours stops reading it. Source: Codis pkg/proxy/session.go.
  */
 
 import { assert } from "../base/assert.ts";
@@ -27,6 +21,7 @@ import { KeptReplies } from "./kept-replies.ts";
 import { OUTPUT_NOTICE_BYTES, type OutputHolder } from "./output-budget.ts";
 import { OutputWatch } from "./output-watch.ts";
 import { errorLine, handleResponse } from "./replies.ts";
+import { ReplyWindow } from "./reply-window.ts";
 import {
   ANSWERED,
   GATHERING,
@@ -73,8 +68,8 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
   readonly #decoder: RequestDecoder;
   readonly #turn: Turn;
   readonly #stats: Stats;
-  /** At this many replies owed no more requests are decoded. */
-  readonly #owedMax: number;
+  /** How many replies may be owed before no more requests are decoded. */
+  readonly #window: ReplyWindow;
 
   #head: Request | undefined;
   #tail: Request | undefined;
@@ -108,7 +103,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     this.#turn = turn;
     this.#stats = stats;
     // One request is decoded beyond the queue, and the reply awaited is not in the queue.
-    this.#owedMax = limits.session_max_pipeline + 2;
+    this.#window = new ReplyWindow(limits.session_max_pipeline + 2);
     this.#readMs = turn.nowMs;
     this.#sendWatch = new SendWatch(turn.nowMs);
     this.#output = new OutputWatch(this, wire.out, port);
@@ -176,8 +171,9 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     const out = this.#out;
     const port = this.port;
     while (!this.#isEnding) {
-      if (this.#length >= this.#owedMax) {
+      if (this.#length >= this.#window.size) {
         this.#waitsFor = REPLIES;
+        this.#window.fill();
         return;
       }
       if (out.length - out.head > OUTPUT_PAUSE_BYTES) {
@@ -260,6 +256,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
       return false;
     }
     this.#out.append(buf, from, to);
+    this.#window.bytes += to - from;
     this.#leave(request, request.state === WAITING && buf[from] === MINUS);
     const next = this.#head;
     if (next !== undefined && next.state !== WAITING) this.#sendKept();
@@ -276,6 +273,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     }
     request.state = STREAMING;
     this.#out.append(buf, from, to);
+    this.#window.bytes += to - from;
     this.#wire.markDirtyLate();
     return this.#output.notice();
   }
@@ -322,6 +320,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
       const reply = request.reply!;
       const { replyFrom, replyTo } = request;
       this.#out.append(reply, replyFrom, replyTo);
+      this.#window.bytes += replyTo - replyFrom;
       this.#output.keptBytes -= replyTo - replyFrom;
       if (request.state === GATHERING) {
         request.state = STREAMING;
@@ -348,7 +347,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     // Where more is owed the rest is likely to follow at once, from another backend.
     if (next === undefined) this.#wire.markDirty();
     else this.#wire.markDirtyLate();
-    if (this.#waitsFor === REPLIES && this.#length === this.#owedMax >> 1) this.#turn.wake(this);
+    if (this.#waitsFor === REPLIES && this.#window.reopens(this.#length)) this.#turn.wake(this);
   }
 
   /** `request` gets `text` as its reply, nothing behind it gets one, and the session ends. */

@@ -3,6 +3,7 @@
 import { expect, test } from "bun:test";
 import { BACKEND_OUTPUT_MAX } from "../../src/proxy/backend.ts";
 import type { PlaneConfig } from "../../src/proxy/plane.ts";
+import { PROBE_REPLY_MAX } from "../../src/proxy/probe.ts";
 import { A, B, bulk, SLOT_A, World } from "./machines.ts";
 
 /** Slot of key `a` at B, whose connection is dialed and not yet answered. */
@@ -185,6 +186,21 @@ test("An idle connection is probed each backend_ping_period", async () => {
   world.server(B).reply("-ERR whatever\r\n");
   world.elapse(5000);
   expect(world.server(B).requests()).toEqual([["PING"]]);
+});
+
+test("A server whose reply to a probe does not end is given up", async () => {
+  const world = await dialing({ backend_ping_period: 5000 });
+  world.connect();
+  world.elapse(5000);
+  const server = world.server(B);
+  server.requests();
+  server.reply("$500000000\r\n");
+  for (let sent = 0; sent < PROBE_REPLY_MAX; sent += 64 * 1024) server.reply("x".repeat(64 * 1024));
+  const client = world.client();
+  client.send("GET a");
+  world.elapse(100);
+  expect(client.output()).toBe(RESET);
+  expect(world.dialed.length).toBe(1);
 });
 
 test("A server that loads or lost its master is stale until INFO says otherwise", async () => {

@@ -3,6 +3,7 @@
 import { expect, test } from "bun:test";
 import { HOLD_BURST_MS } from "../../src/proxy/hold.ts";
 import { OUTPUT_HOLD_BYTES } from "../../src/proxy/output-watch.ts";
+import { WINDOW_START } from "../../src/proxy/reply-window.ts";
 import { OUTPUT_PAUSE_BYTES } from "../../src/proxy/session.ts";
 import { A, B, bulk, World } from "./machines.ts";
 
@@ -66,6 +67,11 @@ test("Many early replies are kept, small and large, and leave in order", async (
   const world = new World();
   await world.halves();
   const client = world.client();
+  for (let owed = WINDOW_START; owed < 512; owed *= 2) {
+    client.send(...Array.from({ length: owed }, () => "GET a"));
+    world.server(B).reply(bulk("small").repeat(owed));
+  }
+  client.output();
   client.send("GET foo", ...Array.from({ length: 500 }, () => "GET a"));
   const values = Array.from({ length: 500 }, (_, i) => bulk(`${i}:`.padEnd((i * 37) % 300, "x")));
   world.server(B).reply(values.join(""));
@@ -162,6 +168,33 @@ test("A protocol error closes without a word behind what is owed", async () => {
   world.server(B).reply(bulk("v"));
   expect(client.output()).toBe(bulk("v"));
   expect(client.wire.isClosed).toBe(true);
+});
+
+test("A session is owed more while replies are small, and less while they are large", async () => {
+  const world = new World();
+  await world.halves();
+  const client = world.client();
+  const server = world.server(B);
+  client.send(...Array.from({ length: 3000 }, () => "GET a"));
+  const small = bulk("x");
+  const large = bulk("x".repeat(256 * 1024));
+  for (const [replies, text, owedNow] of [
+    [32, small, 128],
+    [64, small, 256],
+    [128, large, 128],
+    [64, large, 64],
+    [32, large, 32],
+    [16, large, 16],
+    [8, large, 8],
+    [4, large, 16],
+    [8, small, 32],
+  ] as const) {
+    for (let i = 0; i < replies; i++) {
+      server.reply(text);
+      client.output();
+    }
+    expect(server.backend.length).toBe(owedNow);
+  }
 });
 
 test("At session_max_pipeline the client is not read from, and goes on when replies left", async () => {
