@@ -6,6 +6,7 @@
  */
 
 import { dlopen, ptr } from "bun:ffi";
+import { LIBC } from "../src/base/libc.ts";
 
 const AF_UNIX = 1;
 /** Type SOCK_DGRAM, and not inherited by children. */
@@ -48,7 +49,7 @@ function watchdogIntervalMs(): number | undefined {
 
 /** A lost message is systemd's to notice: nothing here could do better than go on. */
 function openSender(path: string): (message: string) => void {
-  const libc = dlopen("libc.so.6", {
+  const libc = dlopen(LIBC, {
     socket: { args: ["i32", "i32", "i32"], returns: "i32" },
     sendto: { args: ["i32", "ptr", "u64", "i32", "ptr", "u32"], returns: "i64" },
   });

@@ -14,6 +14,7 @@ import { dlopen } from "bun:ffi";
 import { formatAddress, parseAddress } from "../base/address.ts";
 import { assert } from "../base/assert.ts";
 import { CodisError } from "../base/errors.ts";
+import { LIBC } from "../base/libc.ts";
 import { Connection, type ConnectionOwner, socketHandlers } from "./connection.ts";
 import { systemErrorText } from "./system-error.ts";
 
@@ -143,7 +144,7 @@ function libc(): Libc {
 }
 
 function openLibc() {
-  return dlopen("libc.so.6", {
+  return dlopen(LIBC, {
     fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
     close: { args: ["i32"], returns: "i32" },
   }).symbols;

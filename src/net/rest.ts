@@ -4,34 +4,26 @@
  */
 
 import { dlopen } from "bun:ffi";
+import { LIBC } from "../base/libc.ts";
 
 /** The kernel may wake a thread so much later than asked; 50 us unless told otherwise. */
 const TIMER_SLACK_NS = 1000;
 const PR_SET_TIMERSLACK = 29; // Linux
 
-/** Where there is no such C library there is no rest. */
 let sleep: ((us: number) => unknown) | undefined;
-let isOpened = false;
 
 /** @param us microseconds, below a million */
 export function rest(us: number): void {
-  if (!isOpened) {
-    isOpened = true;
-    sleep = openSleep();
-  }
-  sleep?.(us);
+  sleep ??= openSleep();
+  sleep(us);
 }
 
-function openSleep(): ((us: number) => unknown) | undefined {
-  try {
-    const { symbols } = dlopen("libc.so.6", {
-      usleep: { args: ["u32"], returns: "i32" },
-      prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
-    });
-    // Of this thread only.
-    symbols.prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
-    return symbols.usleep;
-  } catch {
-    return undefined;
-  }
+function openSleep(): (us: number) => unknown {
+  const { symbols } = dlopen(LIBC, {
+    usleep: { args: ["u32"], returns: "i32" },
+    prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
+  });
+  // Of this thread only.
+  symbols.prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
+  return symbols.usleep;
 }

@@ -4,11 +4,12 @@
  */
 
 import { dlopen } from "bun:ffi";
+import { LIBC } from "../base/libc.ts";
 
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 
-const libc = dlopen(process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.6", {
+const libc = dlopen(LIBC, {
   flock: { args: ["i32", "i32"], returns: "i32" },
 });
 

@@ -67,6 +67,8 @@ export const MEMORY_KEYS = 1_000_000;
 
 /** Turns: the longest one while the server is loaded from empty to this many keys. */
 export const TURN_KEYS = 5_000_000;
+/** So often, each time from empty; see turns.ts. */
+export const TURN_LOADS = 5;
 
 /** How `fill` writes keys: connections, and requests in one write of each. */
 export const FILL = { connections: CONNECTIONS, pipeline: 32 };

