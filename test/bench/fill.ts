@@ -4,6 +4,7 @@
  * process little, so that the loaded one is what takes the time.
  */
 
+import { encodeRequest } from "../../src/resp/encoder.ts";
 import { CONNECTIONS, FILL, VALUE_BYTES } from "./load.ts";
 
 const NUMBER_DIGITS = 12;
@@ -11,16 +12,25 @@ const OK_BYTES = "+OK\r\n".length;
 const MINUS = 0x2d;
 const ZERO = 0x30;
 
-const VALUE = "x".repeat(VALUE_BYTES);
-const REQUEST = `*3\r\n$3\r\nSET\r\n$16\r\nkey:${"0".repeat(NUMBER_DIGITS)}\r\n$${VALUE_BYTES}\r\n${VALUE}\r\n`;
-/** Where the last digit of the key stands. */
-const LAST_DIGIT = REQUEST.indexOf("key:") + "key:".length + NUMBER_DIGITS - 1;
+/** What is written, with a number of NUMBER_DIGITS behind the prefix. */
+export interface Filling {
+  readonly prefix: string;
+  readonly value: string;
+}
+
+/** Keys of GET and SET. */
+export const KEYS: Filling = { prefix: "key:", value: "x".repeat(VALUE_BYTES) };
+/** Keys of INCR. */
+export const COUNTERS: Filling = { prefix: "counter:", value: "1" };
 
 interface Filler {
   /** Keys [next, end) are to be written. */
   next: number;
   readonly end: number;
   readonly pipeline: Buffer;
+  readonly requestBytes: number;
+  /** Where the last digit of a request's key stands. */
+  readonly lastDigit: number;
   /** Of `pipeline`, what is not sent. */
   unsent: Buffer;
   /** Bytes of replies to come. */
@@ -28,18 +38,33 @@ interface Filler {
 }
 
 /** Writes keys 0 to `count` - 1. Throws when one is refused. */
-export async function fill(port: number, count: number): Promise<void> {
+export async function fill(port: number, count: number, filling = KEYS): Promise<void> {
   const share = Math.ceil(count / CONNECTIONS);
   const fillers = Array.from({ length: FILL.connections }, (_, i) => {
-    return fillRange(port, i * share, Math.min(count, (i + 1) * share));
+    return fillRange(port, i * share, Math.min(count, (i + 1) * share), filling);
   });
   await Promise.all(fillers);
 }
 
-async function fillRange(port: number, from: number, end: number): Promise<void> {
+async function fillRange(
+  port: number,
+  from: number,
+  end: number,
+  { prefix, value }: Filling,
+): Promise<void> {
   const done = Promise.withResolvers<void>();
-  const pipeline = Buffer.from(REQUEST.repeat(FILL.pipeline), "latin1");
-  const filler: Filler = { next: from, end, pipeline, unsent: pipeline.subarray(0, 0), owed: 0 };
+  const key = prefix + "0".repeat(NUMBER_DIGITS);
+  const request = encodeRequest(["SET", key, value]);
+  const pipeline = Buffer.concat(Array.from({ length: FILL.pipeline }, () => request));
+  const filler: Filler = {
+    next: from,
+    end,
+    pipeline,
+    requestBytes: request.length,
+    lastDigit: request.indexOf(key) + key.length - 1,
+    unsent: pipeline.subarray(0, 0),
+    owed: 0,
+  };
   const socket = await Bun.connect<undefined>({
     hostname: "127.0.0.1",
     port,
@@ -74,7 +99,7 @@ function prepare(filler: Filler): void {
   const requests = Math.min(FILL.pipeline, filler.end - filler.next);
   for (let i = 0; i < requests; i++) {
     let rest = filler.next + i;
-    const last = i * REQUEST.length + LAST_DIGIT;
+    const last = i * filler.requestBytes + filler.lastDigit;
     for (let digit = 0; digit < NUMBER_DIGITS; digit++) {
       filler.pipeline[last - digit] = ZERO + (rest % 10);
       rest = Math.floor(rest / 10);
@@ -82,7 +107,7 @@ function prepare(filler: Filler): void {
   }
   filler.next += requests;
   filler.owed = requests * OK_BYTES;
-  filler.unsent = filler.pipeline.subarray(0, requests * REQUEST.length);
+  filler.unsent = filler.pipeline.subarray(0, requests * filler.requestBytes);
 }
 
 function send(socket: Bun.Socket<undefined>, filler: Filler): void {

@@ -3,7 +3,7 @@
 import { residentBytes } from "../support/proc.ts";
 import { Programs } from "../support/programs.ts";
 import { contest, type Peer, ratioOf } from "./contest.ts";
-import { fill } from "./fill.ts";
+import { COUNTERS, fill, KEYS } from "./fill.ts";
 import { MEASURED_CORE, MEMORY_KEYS, SERVER_RUNS, TARGETS } from "./load.ts";
 import { resultTable } from "./proxies.ts";
 import type { Recorder } from "./record.ts";
@@ -19,7 +19,10 @@ export async function benchServers(recorder: Recorder): Promise<void> {
     { name: "codis", port: ours.port, pid: ours.pid },
     { name: "redis-server", port: redis.port, pid: redis.pid },
   ];
-  for (const { port } of peers) await fill(port, SERVER_RUNS.keySpace);
+  for (const { port } of peers) {
+    await fill(port, SERVER_RUNS.keySpace, KEYS);
+    await fill(port, SERVER_RUNS.keySpace, COUNTERS);
+  }
   const results = await contest("servers", peers, SERVER_RUNS, recorder);
   recorder.tables.push(resultTable("Servers", results));
   for (const { pipeline } of SERVER_RUNS.pipelines) {
