@@ -90,7 +90,7 @@ export async function runCampaign(
     await target.reset();
     done = end;
     if (done === tenth) residentAtTenth = await residentAfterCollection(target);
-    progress?.(done);
+    progress?.(Math.max(0, done - RUN_IN));
   }
   const residentAtEnd = await residentAfterCollection(target);
   return { inputs, kinds, ...tally, residentAtTenth, residentAtEnd };
