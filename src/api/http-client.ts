@@ -11,7 +11,7 @@ import { parseAddress } from "../base/address.ts";
 import { CodisError, type ErrorCode, errorText } from "../base/errors.ts";
 import { STATUS_CAUSE } from "./http.ts";
 
-/** Upstream's limits of one call (spec/dashboard.md 8). */
+/** Upstream's limits of one call: Codis pkg/utils/rpc/api.go. */
 const CALL_TIMEOUT_MS = 60_000;
 const DIAL_TIMEOUT_MS = 1000;
 /** A longer answer is refused: the overview of a dashboard with many proxies is a few MiB. */

@@ -7,7 +7,7 @@
  *
  * What upstream's clients see is kept to the letter: 4-blank JSON, 404 as text, HEAD like GET, one
  * trailing slash accepted, gzip whenever the word is in Accept-Encoding, and status 800 for an
- * error. Source: Codis pkg/utils/rpc/api.go over martini; spec/proxy.md 7, spec/dashboard.md 5.
+ * error. Source: Codis pkg/utils/rpc/api.go over martini.
  */
 
 import { posix } from "node:path";

@@ -1,7 +1,7 @@
 /**
  * How a process describes itself in its model: who it is, and under which address others reach it.
- * Source: spec/proxy.md 9.2, spec/dashboard.md 2; Codis pkg/utils/resolver.go
- * `ReplaceUnspecifiedIP`.
+ * Source: Codis pkg/utils/resolver.go `ReplaceUnspecifiedIP`, pkg/proxy/proxy.go `setup`,
+ * pkg/topom/topom.go `setup`.
  */
 
 import { lookup } from "node:dns/promises";

@@ -1,7 +1,7 @@
 /**
  * Pure: the parameters and bodies of admin routes, read strictly, with upstream's error texts.
- * Upstream ignores a malformed body, or applies what it could read of it; ours is refused whole
- * (spec/proxy.md 7.2: "A replacement should answer 800 for those").
+ * Upstream ignores a malformed body, or applies what it could read of it; ours is refused whole,
+ * with status 800. Upstream's own programs never send one.
  */
 
 import { CodisError, errorText } from "../base/errors.ts";

@@ -1,6 +1,6 @@
 /**
  * Pure: what a proxy tells about itself through its API, with upstream's names, in the order sent.
- * Source: Codis pkg/proxy/proxy.go `Stats`, `Overview`; spec/proxy.md 7.4 and 8.
+ * Source: Codis pkg/proxy/proxy.go `Stats`, `Overview`.
  */
 
 import type { ProxyModel } from "../model/proxy.ts";

@@ -1,6 +1,6 @@
 /**
  * Pure: what a dashboard tells about its product through its API, with upstream's names, in the
- * order sent. Source: Codis pkg/topom/topom_api.go, topom_stats.go; spec/dashboard.md 7.
+ * order sent. Source: Codis pkg/topom/topom_api.go, topom_stats.go.
  */
 
 import type { Group } from "../model/group.ts";

@@ -1,7 +1,7 @@
 /**
  * The two names that upstream derives by hashing: the xauth a caller of an admin API must know, and
  * the token by which a dashboard knows a proxy again.
- * Source: Codis pkg/utils/rpc/xauth.go; spec/proxy.md 7.3, spec/dashboard.md 4.
+ * Source: Codis pkg/utils/rpc/crypto.go.
  */
 
 import { createHash, timingSafeEqual } from "node:crypto";

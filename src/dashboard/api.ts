@@ -1,6 +1,6 @@
 /**
  * The routes of a dashboard's HTTP API: which operation of the topom each is, and how its
- * parameters are read. Source: Codis pkg/topom/topom_api.go, spec/dashboard.md 6.
+ * parameters are read. Source: Codis pkg/topom/topom_api.go.
  */
 
 import type { AdminApi, Route, RouteContext } from "../api/http.ts";

@@ -1,8 +1,8 @@
 /**
  * Pure: what the dashboard knows of its product at one moment, and the questions asked of it.
  * Records are never changed in place: whoever saves one puts a new one here. Functions named
- * `require...` throw CodisError with upstream's text when the answer is no (spec/dashboard.md
- * 9-14).
+ * `require...` throw CodisError with upstream's text when the answer is no.
+ * Source: Codis pkg/topom/context.go.
  */
 
 import { CodisError } from "../base/errors.ts";

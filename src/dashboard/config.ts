@@ -1,6 +1,5 @@
 /**
- * The keys of dashboard.toml, in upstream's order. Source: Codis pkg/topom/config.go,
- * spec/dashboard.md 2.
+ * The keys of dashboard.toml, in upstream's order. Source: Codis pkg/topom/config.go.
  */
 
 import { type ConfigOf, type ConfigTable, notEmpty, userAndPassword } from "../base/config.ts";

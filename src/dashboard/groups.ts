@@ -1,6 +1,7 @@
 /**
  * Pure: changes of groups, as records to store. Each function checks in upstream's order and throws
- * CodisError with its text; what it returns has not been stored yet. Source: spec/dashboard.md 9.
+ * CodisError with its text; what it returns has not been stored yet.
+ * Source: Codis pkg/topom/topom_group.go.
  */
 
 import { CodisError } from "../base/errors.ts";

@@ -1,6 +1,6 @@
 /**
  * Moves the keys of one slot from its owner to its target, database by database. Source:
- * spec/dashboard.md 12, "Executor".
+ * Codis pkg/topom/topom_slots.go `newSlotActionExecutor`.
  *
  *   permit? ──> SELECT db ──> SLOTSMGRTTAGSLOT ... until 0 keys are left ──> INFO keyspace
  *      ^                         └─ unknown command: a sweep (sweep.ts) ─┘          │

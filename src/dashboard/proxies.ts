@@ -9,7 +9,8 @@
  * A silent proxy answers a poll, is then filled with all slots, because nobody knows which of its
  * pushes it may still apply, and only then counts again. Until that pushes fail at once, instead of
  * holding a locked slot for PUSH_TIMEOUT_MS each.
- * Source: spec/dashboard.md 8, 14; design.md, "A proxy serves on without its dashboard".
+ * Source: Codis pkg/topom/topom_proxy.go, topom_cache.go, context.go; that a proxy may be silent is
+ * ours.
  */
 
 import { CodisError, errorText } from "../base/errors.ts";

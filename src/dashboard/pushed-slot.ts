@@ -1,7 +1,7 @@
 /**
  * Pure: what a mapping means to a proxy: the slot as it is pushed. One row per state of the slot's
  * action; G is the owner, T the target, master(g) the first server of g.
- * Source: spec/dashboard.md 8.
+ * Source: Codis pkg/topom/context.go `toSlot`.
  *
  *   state            backend     migrate_from   locked                   replica_groups
  *   none, pending    master(G)   -              G is held                of G

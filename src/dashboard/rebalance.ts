@@ -1,7 +1,8 @@
 /**
  * Pure: which slots should move where so that every group with a server owns the same number, give
- * or take one. Deterministic and upstream's to the slot: spec/dashboard.md 13,
- * golden/dashboard/rebalance.json.
+ * or take one. Deterministic and upstream's to the slot.
+ * Source: Codis pkg/topom/topom_slots.go `SlotsRebalance`; its plans are in
+ * test/golden/dashboard/rebalance.json.
  *
  * Slots of groups without servers stay where they are. A slot with an action counts for its target.
  */

@@ -4,7 +4,7 @@
  *   open coordinator ──> bind the port ──> answer ("topom is not online") ──> lock ──> online
  *
  * The port is bound before the lock is taken because the lock tells others our address.
- * Source: spec/dashboard.md 3.
+ * Source: Codis pkg/topom/topom.go.
  */
 
 import { type AdminRequest, type AdminResponse, createHandler } from "../api/http.ts";

@@ -1,7 +1,7 @@
 /**
  * Pure: slot actions. What an operator may ask of a slot, the steps an action goes through, and
  * which slots are worked on now. Functions return mappings to store; nothing is stored here.
- * Source: spec/dashboard.md 12.
+ * Source: Codis pkg/topom/topom_slots.go, topom_action.go.
  *
  *   pending ──> preparing ──> prepared ──> migrating ──> finished ──> (owner = target, no action)
  *               old backend   locked       keys move      new backend

@@ -2,7 +2,7 @@
  * What servers and proxies say about themselves, asked about once a second. All members are asked
  * side by side, an answer that takes longer than POLL_TIMEOUT_MS counts as none; each round
  * replaces the last.
- * Source: spec/dashboard.md 15.
+ * Source: Codis pkg/topom/topom_stats.go.
  */
 
 import type { ProxyStats } from "../api/proxy-stats.ts";

@@ -1,6 +1,6 @@
 /**
  * Pure: where each record of a product stands in the coordinator's tree.
- * Source: Codis pkg/models/store.go; `lease` is ours (design.md, "The lock").
+ * Source: Codis pkg/models/store.go; `lease` is ours.
  *
  *   /codis3/<product>/topom            the running dashboard, and the original's lock
  *   /codis3/<product>/lease            held by the dashboard of ours that owns the product

@@ -6,8 +6,8 @@
  *
  * Reading follows encoding/json of Go, which upstream uses: unknown keys are ignored, missing keys
  * and null become zero values ("", 0, false, [], a zero record), names match without case when none
- * matches exactly. A value of the wrong type throws (upstream keeps a half-read record; design.md,
- * "not repeated"). Writing keeps the order of the table; `optional` fields are left out when zero.
+ * matches exactly. A value of the wrong type throws, where upstream goes on with a half-read
+ * record. Writing keeps the order of the table; `optional` fields are left out when zero.
  */
 
 import { CodisError } from "../base/errors.ts";

@@ -1,7 +1,7 @@
 /**
  * Pure: the admin API of a proxy as a table of routes over `ProxyControl`, which the assembly
- * (proxy.ts) provides and tests replace. Paths, replies and errors: spec/proxy.md 7, Codis
- * pkg/proxy/proxy_api.go.
+ * (proxy.ts) provides and tests replace. Paths, replies and errors:
+ * Codis pkg/proxy/proxy_api.go.
  */
 
 import type { Route, RouteContext } from "../api/http.ts";

@@ -1,6 +1,6 @@
 /**
  * The keys of proxy.toml: the original's, in the order of its JSON, then ours.
- * Source: Codis pkg/proxy/config.go; spec/proxy.md 1.1.
+ * Source: Codis pkg/proxy/config.go.
  */
 
 import {

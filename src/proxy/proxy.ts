@@ -9,7 +9,7 @@
  *   online    serves
  *   closed    final: what was in flight is answered, both ports are closed
  *
- * Source: Codis pkg/proxy/proxy.go; spec/proxy.md 9.
+ * Source: Codis pkg/proxy/proxy.go.
  */
 
 import { isIP } from "node:net";

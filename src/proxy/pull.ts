@@ -7,8 +7,8 @@
  *   TAG_ONE  SLOTSMGRTTAGONE host port 3000 key  sync: moves the tag of a key; an integer: go on
  *   MIGRATE  MIGRATE host port "" db 3000 KEYS . servers without slots; a status: go on
  *
- * A server that has to MIGRATE serves nobody until the target took the keys. Source: spec/proxy.md
- * 5.4, texts to the letter; for MIGRATE commands/family.ts.
+ * A server that has to MIGRATE serves nobody until the target took the keys. Source: Codis
+ * pkg/proxy/forward.go, texts to the letter; for MIGRATE commands/family.ts.
  */
 
 import { parseAddress } from "../base/address.ts";

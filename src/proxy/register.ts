@@ -5,8 +5,7 @@
  *   find the dashboard ──> GET its model: same product? ──> PUT online ──> done
  *        └── not there ───────┴── no answer ─────────────────┴── refused ──> wait, try again
  *
- * Source: Codis cmd/proxy/main.go `AutoOnlineWithDashboard`, `AutoOnlineWithCoordinator`;
- * spec/proxy.md 9.4.
+ * Source: Codis cmd/proxy/main.go `AutoOnlineWithDashboard`, `AutoOnlineWithCoordinator`.
  */
 
 import { DashboardClient } from "../api/dashboard-client.ts";

@@ -1,7 +1,7 @@
 /**
  * The text of INFO: sections of `field:value` lines. Dashboards, Sentinel and monitors read it, so
  * fields that stock Redis has and that mean nothing here are there with the value that says so.
- * Layout: spec/server.md 7.3; names as Redis 7.0 src/server.c `genRedisInfoString`.
+ * Layout and names: Redis 7.0 src/server.c `genRedisInfoString`.
  */
 
 import { totalmem } from "node:os";

@@ -12,7 +12,7 @@
  * A target of the redis family knows no SLOTSRESTORE: it gets a RESTORE per key instead, and the
  * first move over a link is sent twice.
  *
- * Source: spec/server.md 5 (messages, time limits, texts).
+ * Source: Codis extern/redis-3.2.11/src/slots.c (messages, time limits, texts).
  */
 
 import { CodisError } from "../base/errors.ts";

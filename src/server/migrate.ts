@@ -12,7 +12,7 @@
  * the caller is told that it has gone. The lock is on the CRC32 of the hash tag (or key), which all
  * keys of a group share, in all databases at once.
  *
- * Source: spec/server.md 5; replies and texts to the letter.
+ * Source: Codis extern/redis-3.2.11/src/slots.c; replies and texts to the letter.
  */
 
 import type { Command } from "../commands/lookup.ts";

@@ -1,7 +1,7 @@
 /**
  * Error texts that several files answer, without the leading `-`; one that a single command answers
  * stands beside it. Source: Redis 7.0 where it knows the case (src/server.c `createSharedObjects`
- * and the commands' own files), else spec/server.md.
+ * and the commands' own files), else Codis extern/redis-3.2.11/src/slots.c.
  */
 
 /**

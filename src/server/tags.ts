@@ -2,7 +2,7 @@
  * Which keys share a hash tag: SLOTSMGRTTAG* moves them together. Every slot with tagged keys has a
  * dictionary from the tag's CRC32 to a group, and the entries of a group are linked through
  * ENTRY_LINKS (link 0 the previous, link 1 the next one), in no order. Two tags of one CRC are one
- * group, as in the original (spec/server.md 1.2).
+ * group, as in the original (Codis extern/redis-3.2.11/src/slots.c).
  *
  *   slot's dictionary, owner word ──> groups: crc ──> first entry <──> entry <──> entry
  */

@@ -6,7 +6,8 @@
  *
  * The tag is what lies between the first `{` and the next `}` behind it, even when that is nothing
  * (so `{}x` is in slot 0, unlike Redis Cluster); a key without both braces is its own tag.
- * CRC32 is the IEEE one of zlib. Source: Codis pkg/proxy/mapper.go `Hash`, server/slots.c.
+ * CRC32 is the IEEE one of zlib.
+ * Source: Codis pkg/proxy/mapper.go `Hash`, extern/redis-3.2.11/src/slots.c.
  */
 
 /** Slots of a product; slot numbers are 0..1023. A power of two: the low bits of the CRC. */

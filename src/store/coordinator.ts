@@ -1,7 +1,7 @@
 /**
  * What the control plane asks of a coordinator: a small tree of named nodes holding texts, and
- * leases. The same paths and the same bytes in every implementation (src/model/paths.ts,
- * spec/storage.md 1).
+ * leases. The same paths and the same bytes in every implementation (src/model/paths.ts).
+ * Source: Codis pkg/models/client.go.
  *
  * Node paths start with a slash (`/codis3/demo/topom`). Every call may throw CodisError
  * "unavailable" when the coordinator cannot be reached, "closed" after close().

@@ -1,5 +1,5 @@
 /**
- * The coordinator in a folder R of the local disk. Source: Codis pkg/models/fs, spec/storage.md 6.
+ * The coordinator in a folder R of the local disk. Source: Codis pkg/models/fs/fsclient.go.
  *
  *   R/data<node path>   one file per node (0600), folders for folders (0755)
  *   R/data.lck          held with flock during every operation, by all programs that share R

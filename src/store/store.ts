@@ -10,8 +10,8 @@
  *   lease taken -> topom left by us? remove it -> lease says who we are -> create topom
  *
  * A crash between any two steps leaves no topom node, or one equal to the lease's text.
- * Once locked, every write is conditioned on the lease. Source: Codis pkg/models/store.go,
- * design.md.
+ * Once locked, every write is conditioned on the lease. Source: Codis pkg/models/store.go;
+ * the lease is ours.
  */
 
 import { CodisError, errorText } from "../base/errors.ts";

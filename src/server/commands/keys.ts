@@ -313,7 +313,7 @@ function randomKey(call: Call): void {
 /** Longest string that Redis keeps in one block with its object. */
 const EMBEDDED_BYTES_MAX = 44;
 const INTEGER_CHARS_MAX = 20;
-/** Integers Redis shares, and the count it shows for a shared object (spec/server.md 0). */
+/** Integers Redis shares, and the count it shows for one: Redis 7.0 src/server.h, src/object.c. */
 const SHARED_INTEGERS = 10_000n;
 const SHARED_COUNT = 2_147_483_647;
 

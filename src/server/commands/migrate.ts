@@ -1,6 +1,6 @@
 /**
  * Calls that move keys to another server and wait until they are there. How: server/migrate.ts.
- * Source: spec/server.md 2.2, 5.
+ * Source: Codis extern/redis-3.2.11/src/slots.c.
  */
 
 import { argBytes, argText, type Call, type Handler } from "../call.ts";

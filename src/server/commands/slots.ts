@@ -1,7 +1,7 @@
 /**
  * Commands about slots, of the original server: what is in them, removing it, and taking keys in
- * from another server. Moving keys away is in migrate.ts. Source: spec/server.md 2.2 to 2.5; texts
- * to the letter.
+ * from another server. Moving keys away is in migrate.ts. Source: Codis
+ * extern/redis-3.2.11/src/slots.c; texts to the letter.
  */
 
 import { SLOT_COUNT, slotOfRange } from "../../slots/hash.ts";
@@ -158,8 +158,7 @@ function removeKeyOf(call: Call, entry: number, removed: Buffer[]): void {
 
 /**
  * The slot's dictionary is the index, so no key can miss in it; what can be checked is that all
- * keys are counted. Expired keys are no error here, unlike in the original (spec/server.md 2.3,
- * Improve).
+ * keys are counted. Expired keys are no error here; the original removes one and then misses it.
  */
 function slotsCheck(call: Call): void {
   let indexed = 0;

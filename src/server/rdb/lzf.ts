@@ -1,6 +1,6 @@
 /**
- * Pure: LZF, the compression inside RDB strings (Marc Lehmann's liblzf, format as in spec/server.md
- * 6). Only the way back: what we write is never compressed, so that every receiver can read it.
+ * Pure: LZF, the compression inside RDB strings (Marc Lehmann's liblzf; Redis 7.0 src/lzf_d.c).
+ * Only the way back: what we write is never compressed, so that every receiver can read it.
  *
  *   control c < 32:  c + 1 literal bytes follow
  *   else:            length (c >> 5) + 2, a further length byte when c >> 5 is 7;

@@ -6,8 +6,8 @@
  *
  * The sink is fed while the body is read, so it must be able to throw away what it has: a payload
  * may turn out malformed at its last byte. Empty collections, repeated members, NaN, and bytes left
- * over are malformed here, though some Redis versions take them. Source: spec/server.md 6; Redis
- * 7.0 src/rdb.c (`rdbLoadObject`), src/cluster.c (`verifyDumpPayload`).
+ * over are malformed here, though some Redis versions take them. Source: Redis 7.0 src/rdb.c
+ * (`rdbLoadObject`), src/cluster.c (`verifyDumpPayload`).
  */
 
 import { CRC64_BYTES, matchesCrc64 } from "./crc64.ts";

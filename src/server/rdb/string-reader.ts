@@ -4,7 +4,7 @@
  *   00pppppp            6-bit length          10000000 + u32 BE    10000001 + u64 BE
  *   01pppppp pppppppp   14-bit length         11tttttt             special: 0 int8, 1 int16 LE,
  *                                                                  2 int32 LE, 3 LZF
- * Source: Redis rdb.c (`rdbLoadLenByRef`, `rdbGenericLoadStringObject`); spec/server.md 6.
+ * Source: Redis 7.0 src/rdb.c (`rdbLoadLenByRef`, `rdbGenericLoadStringObject`).
  */
 
 import { decompressLzf } from "./lzf.ts";

@@ -1,7 +1,7 @@
 /**
  * Writes a value as a DUMP payload that every server since Redis 2.6 reads: types 0 to 4, version 6,
  * nothing compressed, numbers in strings as the 8, 16 and 32 bit specials.
- * Source: spec/server.md 6, "Portable emission".
+ * Source: Redis 2.6 src/rdb.c.
  */
 
 import { parseSafeInteger } from "../../base/bytes.ts";
