@@ -1,6 +1,6 @@
 /**
- * A dashboard as proxies, the admin command and other watchers see it: one method per route of its
- * API. Errors are those of http-client.ts. Source: Codis pkg/topom/topom_api.go `ApiClient`.
+ * A dashboard as proxies and the admin command see it: one method per route of its API that they
+ * use. Errors are those of http-client.ts. Source: Codis pkg/topom/topom_api.go `ApiClient`.
  */
 
 import { encodeJson } from "../model/encode.ts";
@@ -22,7 +22,7 @@ export class DashboardClient {
   readonly #xauth: string;
   readonly #timeoutMs: number | undefined;
 
-  /** @param productName "" allows model(), overview() and info() alone */
+  /** @param productName "" allows model() and overview() alone */
   constructor(addr: string, productName: string, options: ClientOptions = {}) {
     this.addr = addr;
     this.#xauth = topomXauth(productName);
@@ -60,22 +60,12 @@ export class DashboardClient {
     await this.#get(`/api/topom/xping/${this.#xauth}`);
   }
 
-  /** INFO of any server, asked by the dashboard. */
-  async serverInfo(addr: string): Promise<Record<string, string>> {
-    return (await this.#get(`/api/topom/group/info/${pathPart(addr)}`)) as Record<string, string>;
-  }
-
   async reload(): Promise<void> {
     await this.#put("reload");
   }
 
   async shutdown(): Promise<void> {
     await this.#put("shutdown");
-  }
-
-  /** @param level ERROR, WARN, INFO, DEBUG or NONE */
-  async setLogLevel(level: string): Promise<void> {
-    await this.#put("loglevel", level);
   }
 
   // -- proxies: by admin address, then by token --------------------------------------------------
@@ -122,32 +112,7 @@ export class DashboardClient {
     await this.#put("group/del", gid, addr);
   }
 
-  async promoteServer(gid: number, addr: string): Promise<void> {
-    await this.#put("group/promote", gid, addr);
-  }
-
-  /** Whether proxies may read from the server. */
-  async setReplicaGroup(gid: number, addr: string, value: boolean): Promise<void> {
-    await this.#put("group/replica-groups", gid, addr, flagOf(value));
-  }
-
-  async setAllReplicaGroups(value: boolean): Promise<void> {
-    await this.#put("group/replica-groups-all", flagOf(value));
-  }
-
-  async createSyncAction(addr: string): Promise<void> {
-    await this.#put("group/action/create", addr);
-  }
-
-  async removeSyncAction(addr: string): Promise<void> {
-    await this.#put("group/action/remove", addr);
-  }
-
   // -- slots -------------------------------------------------------------------------------------
-
-  async createSlotAction(sid: number, gid: number): Promise<void> {
-    await this.#put("slots/action/create", sid, gid);
-  }
 
   /** Moves `count` slots from one group to another. */
   async createSlotActions(fromGid: number, toGid: number, count: number): Promise<void> {
@@ -185,30 +150,6 @@ export class DashboardClient {
     const plan = await this.#put("slots/rebalance", flagOf(confirm));
     const moves = Object.entries((plan ?? {}) as Record<string, number>);
     return new Map(moves.map(([sid, gid]) => [Number(sid), gid]));
-  }
-
-  // -- sentinels ---------------------------------------------------------------------------------
-
-  async addSentinel(addr: string): Promise<void> {
-    await this.#put("sentinels/add", addr);
-  }
-
-  async delSentinel(addr: string, force: boolean): Promise<void> {
-    await this.#put("sentinels/del", addr, flagOf(force));
-  }
-
-  async resyncSentinels(): Promise<void> {
-    await this.#put("sentinels/resync-all");
-  }
-
-  async sentinelInfo(addr: string): Promise<Record<string, string>> {
-    const path = `/api/topom/sentinels/info/${pathPart(addr)}`;
-    return (await this.#get(path)) as Record<string, string>;
-  }
-
-  async sentinelMonitored(addr: string): Promise<Record<string, unknown>> {
-    const path = `/api/topom/sentinels/info/${pathPart(addr)}/monitored`;
-    return (await this.#get(path)) as Record<string, unknown>;
   }
 
   async #get(path: string): Promise<unknown> {
