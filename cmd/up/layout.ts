@@ -25,6 +25,13 @@ const DASHBOARD_OFFSET = 200;
 const SERVER_OFFSET = 1000;
 const PORT_MAX = 65_535;
 
+/** Greatest values; the least are 1. */
+const SHAPE_BOUNDS = [
+  ["servers", SERVERS_MAX],
+  ["proxies", PROXIES_MAX],
+  ["port", PORT_MAX],
+] as const;
+
 /** What the user asked for. */
 export interface UpShape {
   readonly servers: number;
@@ -43,12 +50,33 @@ export interface UpProcess {
 
 export const PRODUCT_NAME = "codis-up";
 
+/**
+ * What the flags say, as they were written.
+ * @throws CodisError "usage" naming the value and the bounds
+ */
+export function readShapeFlags(
+  flags: {
+    readonly [Key in keyof UpShape]?: string;
+  },
+): Partial<UpShape> {
+  const wanted: { -readonly [Key in keyof UpShape]?: number } = {};
+  for (const [key, max] of SHAPE_BOUNDS) {
+    const text = flags[key];
+    if (text === undefined) continue;
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+    if (!isCount(value, max)) throw badCount(key, text, max);
+    wanted[key] = value;
+  }
+  return wanted;
+}
+
 /** Throws CodisError "usage" that names the value, the rule and the next step. */
 export function checkShape(shape: UpShape): void {
-  checkCount("--servers", shape.servers, SERVERS_MAX);
-  checkCount("--proxies", shape.proxies, PROXIES_MAX);
+  for (const [key, max] of SHAPE_BOUNDS) {
+    if (!isCount(shape[key], max)) throw badCount(key, String(shape[key]), max);
+  }
   const highest = serverPort(shape, shape.servers);
-  if (!Number.isInteger(shape.port) || shape.port < 1 || highest > PORT_MAX) {
+  if (highest > PORT_MAX) {
     throw new CodisError(
       "usage",
       `Cannot use --port ${shape.port}: the last server would listen on ${highest}, a port must be 1..${PORT_MAX}; choose a lower --port`,
@@ -56,9 +84,13 @@ export function checkShape(shape: UpShape): void {
   }
 }
 
-function checkCount(flag: string, value: number, max: number): void {
-  if (Number.isInteger(value) && value >= 1 && value <= max) return;
-  throw new CodisError("usage", `Cannot use ${flag} ${value}: it must be 1..${max}`);
+function isCount(value: number, max: number): boolean {
+  return Number.isInteger(value) && value >= 1 && value <= max;
+}
+
+function badCount(key: string, text: string, max: number): CodisError {
+  const shown = text === "" ? "''" : text;
+  return new CodisError("usage", `Cannot use --${key} ${shown}: it must be 1..${max}`);
 }
 
 /**

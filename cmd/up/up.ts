@@ -10,7 +10,6 @@
 
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
-import { Option } from "commander";
 import { CodisError, errorText } from "../../src/base/errors.ts";
 import { writeFileAtomically } from "../../src/base/files.ts";
 import { assertPortFree } from "../../src/net/listener.ts";
@@ -24,18 +23,20 @@ import {
   oneTo,
   processesOf,
   proxyAddress,
+  readShapeFlags,
   serverAddress,
   type UpProcess,
   type UpShape,
 } from "./layout.ts";
 import { Child, type SupervisorEvents } from "./supervisor.ts";
 
+const DEFAULT_DIR = "./codis-data";
 const DEFAULT_SHAPE: UpShape = { servers: 4, proxies: 1, port: 19_000 };
 
 interface UpFlags {
-  servers?: number;
-  proxies?: number;
-  port?: number;
+  servers?: string;
+  proxies?: string;
+  port?: string;
   dir: string;
   json?: boolean;
 }
@@ -47,10 +48,10 @@ export async function runUp(argv: readonly string[]): Promise<number> {
     "A whole cluster on this host: servers, a dashboard and proxies, nothing to configure.",
     "codis up --servers 4 --dir ./codis-data     then: redis-cli -p 19000 set hello world",
   )
-    .addOption(integerOption("--servers <n>", "servers, one group each (default: 4)"))
-    .addOption(integerOption("--proxies <n>", "proxies, on consecutive ports (default: 1)"))
-    .addOption(integerOption("--port <port>", "the first proxy's port (default: 19000)"))
-    .option("--dir <dir>", "where all data lies", "./codis-data")
+    .option("--servers <n>", "servers, one group each (default: 4)")
+    .option("--proxies <n>", "proxies, on consecutive ports (default: 1)")
+    .option("--port <port>", "the first proxy's port (default: 19000)")
+    .option("--dir <dir>", "where all data lies", DEFAULT_DIR)
     .option("--json", "print the addresses as JSON");
   const usage = parse(command, argv);
   if (usage !== undefined) return usage;
@@ -63,13 +64,9 @@ export async function runUp(argv: readonly string[]): Promise<number> {
   }
 }
 
-function integerOption(flags: string, help: string): Option {
-  // Not an integer becomes NaN, which checkShape names together with the rule.
-  return new Option(flags, help).argParser((text) => (/^\d+$/.test(text) ? Number(text) : NaN));
-}
-
 async function up(flags: UpFlags): Promise<number> {
-  const directory = resolve(flags.dir);
+  const wanted = readShapeFlags(flags);
+  const directory = dataDirectory(flags.dir);
   const lock = writing(directory, () => openLock(directory));
   if (!tryFlock(lock)) {
     throw new CodisError(
@@ -78,7 +75,7 @@ async function up(flags: UpFlags): Promise<number> {
     );
   }
   try {
-    const shape = chooseShape(directory, flags);
+    const shape = chooseShape(directory, wanted);
     const processes = processesOf(shape, directory);
     for (const { addresses } of processes) addresses.forEach(checkPortFree);
     writing(directory, () => writeFiles(directory, shape, processes));
@@ -86,6 +83,15 @@ async function up(flags: UpFlags): Promise<number> {
   } finally {
     closeSync(lock);
   }
+}
+
+/** Nothing would silently be the current directory: `--dir "$UNSET"`. */
+function dataDirectory(dir: string): string {
+  if (dir !== "") return resolve(dir);
+  throw new CodisError(
+    "usage",
+    `Cannot use --dir '': it must name a directory; leave --dir out for ${DEFAULT_DIR}`,
+  );
 }
 
 /** Held as long as this process lives; a crash gives it back by itself. @returns its descriptor */
@@ -117,12 +123,7 @@ function checkPortFree(address: string): void {
   }
 }
 
-function chooseShape(directory: string, flags: UpFlags): UpShape {
-  const wanted = {
-    ...(flags.servers === undefined ? {} : { servers: flags.servers }),
-    ...(flags.proxies === undefined ? {} : { proxies: flags.proxies }),
-    ...(flags.port === undefined ? {} : { port: flags.port }),
-  };
+function chooseShape(directory: string, wanted: Partial<UpShape>): UpShape {
   const before = readShape(join(directory, "up.json"));
   const shape = before === undefined ? { ...DEFAULT_SHAPE, ...wanted } : growShape(before, wanted);
   checkShape(shape);
