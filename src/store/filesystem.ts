@@ -103,20 +103,22 @@ export class FilesystemCoordinator implements Coordinator {
       const file = this.#fileOf(path);
       mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
       const fd = openSync(file, constants.O_RDWR | constants.O_CREAT, 0o600);
-      if (!tryFlock(fd)) {
-        closeSync(fd);
-        return undefined;
+      let isTaken = false;
+      try {
+        if (!tryFlock(fd)) return undefined;
+        const lease: FileLease = {
+          path,
+          previous: readFileSync(fd, "utf8"),
+          fd,
+          write: (data) => this.#run("write", path, () => this.#writeLease(lease, data)),
+          release: () => this.#run("release", path, () => this.#releaseLease(lease)),
+        };
+        this.#leases.add(lease);
+        isTaken = true;
+        return lease;
+      } finally {
+        if (!isTaken) closeSync(fd);
       }
-      const previous = readFileSync(file, "utf8");
-      const lease: FileLease = {
-        path,
-        previous,
-        fd,
-        write: (data) => this.#run("write", path, () => this.#writeLease(lease, data)),
-        release: () => this.#run("release", path, () => this.#releaseLease(lease)),
-      };
-      this.#leases.add(lease);
-      return lease;
     });
   }
 

@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -132,6 +133,22 @@ test("A lease belongs to one owner until released, and passes on what was writte
   await lease?.release();
   const next = await other.acquireLease("/p/lease");
   expect(next?.previous).toBe("mine");
+  await other.close();
+});
+
+test("A lease that cannot be taken leaves no file open", async () => {
+  const other = new FilesystemCoordinator(root);
+  const lease = await other.acquireLease("/p/lease");
+  // A file that can be opened and locked, but whose first byte cannot be read.
+  symlinkSync("/proc/self/mem", join(root, "data/p/unreadable"));
+  const before = readdirSync("/proc/self/fd").length;
+  for (let i = 0; i < 20; i++) {
+    expect(await fs.acquireLease("/p/lease")).toBeUndefined();
+    const error = await failureOf(fs.acquireLease("/p/unreadable"));
+    expect(error.message).toBe(`Cannot lease /p/unreadable below ${root}`);
+  }
+  expect(readdirSync("/proc/self/fd").length).toBe(before);
+  await lease?.release();
   await other.close();
 });
 
