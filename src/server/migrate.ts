@@ -157,11 +157,12 @@ export class Migrations implements LinkOwner<Move> {
   // -- LinkOwner --------------------------------------------------------------------------------
 
   opened(link: MigrationLink<Move>): void {
+    this.#readClock();
     for (const move of link.waiting.splice(0)) this.#choose(move);
   }
 
   restored(move: Move): void {
-    this.#state.databases.nowMs = this.#state.clock.now();
+    this.#readClock();
     const removed: Buffer[] = [];
     for (const key of move.keys) {
       const entry = move.db.lookupWrite(key, 0, key.length);
@@ -177,7 +178,7 @@ export class Migrations implements LinkOwner<Move> {
   }
 
   unknown(move: Move): void {
-    this.#state.databases.nowMs = this.#state.clock.now();
+    this.#readClock();
     // They are locked, but the time of some may be over.
     move.keys = move.keys.filter((key) => move.db.peek(key, 0, key.length) !== 0);
     if (move.keys.length === 0) this.#succeed(move);
@@ -189,11 +190,17 @@ export class Migrations implements LinkOwner<Move> {
   }
 
   failed(move: Move, text: string): void {
+    this.#readClock();
     move.keys = [];
     this.#answer(move, (out) => out.error(text));
   }
 
   // ---------------------------------------------------------------------------------------------
+
+  /** What a link tells comes in no session's turn, and may set other moves going. */
+  #readClock(): void {
+    this.#state.databases.nowMs = this.#state.clock.now();
+  }
 
   #connect(move: Move): void {
     const { host, port, timeoutMs } = move.target;

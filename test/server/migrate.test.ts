@@ -395,6 +395,20 @@ describe("A target that knows no slots", () => {
   });
 });
 
+test("A key whose time is over when the target accepts the connection stays behind", async () => {
+  const target = startTarget();
+  const source = await startServer();
+  const mover = await connect(source);
+  await ask(mover, "SET", "k", "1", "PX", 60_000);
+  const { clock } = source;
+  const now = clock.now;
+  // The first reading is of the turn in which the request arrives.
+  let readings = 0;
+  clock.now = () => now() + 60_000 * readings++;
+  mover.send(["SLOTSMGRTONE", "127.0.0.1", target.port, 60_000, "k"]);
+  expect(await replyText(mover)).toBe(":0\r\n");
+});
+
 test("Every increment is either in the value that moved or in the one that came after", async () => {
   const source = await startServer();
   const target = await startServer();
