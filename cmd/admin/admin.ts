@@ -13,7 +13,7 @@ import { addProxyVerbs, proxyTable } from "./proxy.ts";
 import { addSlotVerbs, watched } from "./slot.ts";
 import { planLines } from "./status-lines.ts";
 import { formatCount } from "./table.ts";
-import { addVerb, DONE } from "./verbs.ts";
+import { addVerb, doing } from "./verbs.ts";
 
 /** @returns the exit code */
 export async function runAdmin(argv: readonly string[]): Promise<number> {
@@ -51,7 +51,7 @@ function adminCommand(): Command {
     "codis admin rebalance --confirm --dashboard 127.0.0.1:18080\n" +
       "  codis admin --dashboard=127.0.0.1:18080 --rebalance --confirm     (the original's flags)",
   );
-  addVerb(admin, "status", "the cluster at a glance", async (dashboard) => {
+  addVerb(admin, "status", "the cluster at a glance", () => async (dashboard) => {
     const { model, stats } = await dashboard.overview();
     const moving = stats.slots.filter((slot) => slot.action.state !== "").length;
     const offline = stats.slots.filter((slot) => slot.group_id === 0).length;
@@ -69,28 +69,27 @@ function adminCommand(): Command {
     admin,
     "rebalance",
     "even out the slots over all groups: shows the plan, --confirm does it",
-    async (dashboard, { confirm, wait, json }) => {
-      const plan = await dashboard.rebalance(confirm === true);
-      const planned = Object.fromEntries(plan);
-      if (confirm && wait && plan.size > 0) return watched(dashboard, json === true);
-      const hint = confirm
-        ? ""
-        : `${formatCount(plan.size)} slots would move; --confirm moves them\n`;
-      const text = plan.size === 0 ? "nothing changes\n" : planLines(planned) + hint;
-      return { text, json: planned };
-    },
+    (_, { confirm, wait, json }) =>
+      async (dashboard) => {
+        const plan = await dashboard.rebalance(confirm === true);
+        const planned = Object.fromEntries(plan);
+        if (confirm && wait && plan.size > 0) return watched(dashboard, json === true);
+        const hint = confirm
+          ? ""
+          : `${formatCount(plan.size)} slots would move; --confirm moves them\n`;
+        const text = plan.size === 0 ? "nothing changes\n" : planLines(planned) + hint;
+        return { text, json: planned };
+      },
     (command) =>
       command
         .option("--confirm", "do it, and watch until it is done")
         .option("--no-wait", "with --confirm: return at once"),
   );
-  addVerb(admin, "reload", "make the dashboard read its store again", async (dashboard) => {
-    await dashboard.reload();
-    return DONE;
-  });
-  addVerb(admin, "shutdown", "stop the dashboard; proxies serve on", async (dashboard) => {
-    await dashboard.shutdown();
-    return DONE;
-  });
+  addVerb(admin, "reload", "make the dashboard read its store again", () =>
+    doing((dashboard) => dashboard.reload()),
+  );
+  addVerb(admin, "shutdown", "stop the dashboard; proxies serve on", () =>
+    doing((dashboard) => dashboard.shutdown()),
+  );
   return admin;
 }

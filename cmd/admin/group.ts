@@ -13,46 +13,48 @@ import type { Command } from "commander";
 import type { TopomStats } from "../../src/api/topom-stats.ts";
 import type { VerbFlags } from "./dashboard.ts";
 import { renderTable } from "./table.ts";
-import { addVerb, DONE, groupArgument } from "./verbs.ts";
+import { addressArgument, addVerb, addVerbGroup, doing, groupArgument } from "./verbs.ts";
 
 export function addGroupVerbs(admin: Command): void {
-  const group = admin.command("group").description("groups and their servers");
-  addVerb(group, "list", "groups, their servers, slots, keys and memory", async (dashboard) => {
+  const group = addVerbGroup(
+    admin,
+    "group",
+    "groups and their servers",
+    "codis admin group add 5 10.0.0.15:6379 --dashboard 127.0.0.1:18080",
+  );
+  const listSummary = "groups, their servers, slots, keys and memory";
+  addVerb(group, "list", listSummary, () => async (dashboard) => {
     const stats = await dashboard.stats();
     return { text: groupTable(stats), json: stats.group };
   });
-  addVerb(group, "create <gid>", "make an empty group", async (dashboard, _, [gid]) => {
-    await dashboard.createGroup(groupArgument(gid));
-    return DONE;
+  addVerb(group, "create <gid>", "make an empty group", ([gid]) => {
+    const id = groupArgument(gid);
+    return doing((dashboard) => dashboard.createGroup(id));
   });
-  addVerb(group, "remove <gid>", "remove an empty group", async (dashboard, _, [gid]) => {
-    await dashboard.removeGroup(groupArgument(gid));
-    return DONE;
+  addVerb(group, "remove <gid>", "remove an empty group", ([gid]) => {
+    const id = groupArgument(gid);
+    return doing((dashboard) => dashboard.removeGroup(id));
   });
   addVerb<VerbFlags & { datacenter?: string }>(
     group,
     "add <gid> <addr>",
     "put a server into a group; the first is its master",
-    async (dashboard, { datacenter }, [gid, addr]) => {
-      await dashboard.addServer(groupArgument(gid), addr!, datacenter ?? "");
-      return DONE;
+    ([gid, addr], { datacenter }) => {
+      const id = groupArgument(gid);
+      const server = addressArgument(addr);
+      return doing((dashboard) => dashboard.addServer(id, server, datacenter ?? ""));
     },
     (command) => command.option("--datacenter <name>", "where the server is"),
   );
-  addVerb(group, "del <gid> <addr>", "take a server out of a group", async (dashboard, _, args) => {
-    await dashboard.delServer(groupArgument(args[0]), args[1]!);
-    return DONE;
+  addVerb(group, "del <gid> <addr>", "take a server out of a group", ([gid, addr]) => {
+    const id = groupArgument(gid);
+    return doing((dashboard) => dashboard.delServer(id, addr!));
   });
-  addVerb(
-    group,
-    "resync <gid>",
-    "push a group's slots to all proxies again, or `all`",
-    async (dashboard, _, [gid]) => {
-      if (gid === "all") await dashboard.resyncAllGroups();
-      else await dashboard.resyncGroup(groupArgument(gid));
-      return DONE;
-    },
-  );
+  addVerb(group, "resync <gid>", "push a group's slots to all proxies again, or `all`", ([gid]) => {
+    if (gid === "all") return doing((dashboard) => dashboard.resyncAllGroups());
+    const id = groupArgument(gid);
+    return doing((dashboard) => dashboard.resyncGroup(id));
+  });
 }
 
 /** One row per server. */

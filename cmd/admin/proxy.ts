@@ -13,44 +13,38 @@ import type { TopomStats } from "../../src/api/topom-stats.ts";
 import { CodisError } from "../../src/base/errors.ts";
 import type { VerbFlags } from "./dashboard.ts";
 import { renderTable } from "./table.ts";
-import { addVerb, DONE } from "./verbs.ts";
+import { addressArgument, addVerb, addVerbGroup, doing } from "./verbs.ts";
 
 export function addProxyVerbs(admin: Command): void {
-  const proxy = admin.command("proxy").description("the proxies that clients connect to");
-  addVerb(proxy, "list", "proxies, their addresses, load and state", async (dashboard) => {
+  const proxy = addVerbGroup(
+    admin,
+    "proxy",
+    "the proxies that clients connect to",
+    "codis admin proxy online 10.0.0.1:11080 --dashboard 127.0.0.1:18080",
+  );
+  addVerb(proxy, "list", "proxies, their addresses, load and state", () => async (dashboard) => {
     const stats = await dashboard.stats();
     return { text: proxyTable(stats), json: stats.proxy };
   });
-  addVerb(proxy, "create <admin-addr>", "add a new proxy", async (dashboard, _, [addr]) => {
-    await dashboard.createProxy(addr!);
-    return DONE;
+  addVerb(proxy, "create <admin-addr>", "add a new proxy", ([addr]) => {
+    const address = addressArgument(addr);
+    return doing((dashboard) => dashboard.createProxy(address));
   });
-  addVerb(
-    proxy,
-    "online <admin-addr>",
-    "add a proxy or refresh a known one",
-    async (dashboard, _, [addr]) => {
-      await dashboard.onlineProxy(addr!);
-      return DONE;
-    },
-  );
-  addVerb(
-    proxy,
-    "reinit <proxy>",
-    "push slots to a proxy and start it again",
-    async (dashboard, _, [name]) => {
-      await dashboard.reinitProxy(await tokenOf(dashboard, name!));
-      return DONE;
-    },
+  addVerb(proxy, "online <admin-addr>", "add a proxy or refresh a known one", ([addr]) => {
+    const address = addressArgument(addr);
+    return doing((dashboard) => dashboard.onlineProxy(address));
+  });
+  addVerb(proxy, "reinit <proxy>", "push slots to a proxy and start it again", ([name]) =>
+    doing(async (dashboard) => dashboard.reinitProxy(await tokenOf(dashboard, name!))),
   );
   addVerb<VerbFlags & { force?: boolean }>(
     proxy,
     "remove <proxy>",
     "shut a proxy down and forget it",
-    async (dashboard, { force }, [name]) => {
-      await dashboard.removeProxy(await tokenOf(dashboard, name!), force === true);
-      return DONE;
-    },
+    ([name], { force }) =>
+      doing(async (dashboard) => {
+        await dashboard.removeProxy(await tokenOf(dashboard, name!), force === true);
+      }),
     (command) => command.option("--force", "forget it even when it does not answer"),
   );
 }

@@ -21,7 +21,9 @@ import { formatRanges, renderTable } from "./table.ts";
 import {
   type Answer,
   addVerb,
+  addVerbGroup,
   DONE,
+  doing,
   groupArgument,
   integerArgument,
   slotRangeArgument,
@@ -31,38 +33,49 @@ import {
 const INTERVAL_MAX_MICROSECONDS = 1_000_000;
 
 export function addSlotVerbs(admin: Command): void {
-  const slot = admin.command("slot").description("who owns which slot, and moving them");
-  addVerb(slot, "list", "slots by owner, and those with an action", async (dashboard) => {
+  const slot = addVerbGroup(
+    admin,
+    "slot",
+    "who owns which slot, and moving them",
+    "codis admin slot migrate 0-99 2 --dashboard 127.0.0.1:18080",
+  );
+  addOwnerVerbs(slot);
+  addMoveVerbs(slot);
+  addPaceVerbs(slot);
+}
+
+/** Who owns what; nothing is moved. */
+function addOwnerVerbs(slot: Command): void {
+  addVerb(slot, "list", "slots by owner, and those with an action", () => async (dashboard) => {
     const { slots } = await dashboard.stats();
     return { text: slotTables(slots), json: MAPPINGS.write([...slots]) };
   });
-  addVerb(
-    slot,
-    "assign <slots> <gid>",
-    "give offline slots an owner",
-    async (dashboard, _, args) => {
-      const gid = groupArgument(args[1]);
-      const mappings = mappingsOf(args[0]!, gid);
-      const { slots } = await dashboard.stats();
-      assertNoOtherOwner(slots, mappings);
-      await dashboard.assignSlots(mappings);
-      return DONE;
-    },
-  );
-  addVerb(
-    slot,
-    "offline <slots>",
-    "take slots from their owner: clients get errors",
-    async (dashboard, _, [slots]) => {
-      await dashboard.offlineSlots(mappingsOf(slots!, 0));
-      return DONE;
-    },
-  );
+  addVerb(slot, "assign <slots> <gid>", "give offline slots an owner", ([slots, gid]) => {
+    const wanted = mappingsOf(slots!, groupArgument(gid));
+    return doing(async (dashboard) => {
+      assertNoOtherOwner((await dashboard.stats()).slots, wanted);
+      await dashboard.assignSlots(wanted);
+    });
+  });
+  addVerb(slot, "offline <slots>", "take slots from their owner: clients get errors", ([slots]) => {
+    const wanted = mappingsOf(slots!, 0);
+    return doing((dashboard) => dashboard.offlineSlots(wanted));
+  });
+}
+
+/** Moves, one or many, and looking at them. */
+function addMoveVerbs(slot: Command): void {
   addVerb<MigrateFlags>(
     slot,
     "migrate [slots] [gid]",
     "move slots to a group",
-    migrate,
+    (args, flags) => {
+      const begin = migration(args, flags);
+      return async (dashboard) => {
+        await begin(dashboard);
+        return flags.wait ? watched(dashboard, flags.json === true) : DONE;
+      };
+    },
     (command) =>
       command
         .option("--from <gid>", "move slots of this group, with --to and --count")
@@ -70,31 +83,27 @@ export function addSlotVerbs(admin: Command): void {
         .option("--count <n>", "how many")
         .option("--no-wait", "return at once; `codis admin slot wait` watches later"),
   );
-  addVerb(slot, "cancel <slot>", "forget a move that has not begun", async (dashboard, _, [id]) => {
-    await dashboard.removeSlotAction(integerArgument("slot", id, 0, SLOT_COUNT - 1));
-    return DONE;
+  addVerb(slot, "cancel <slot>", "forget a move that has not begun", ([text]) => {
+    const id = integerArgument("slot", text, 0, SLOT_COUNT - 1);
+    return doing((dashboard) => dashboard.removeSlotAction(id));
   });
-  addVerb(slot, "wait", "watch until no slot moves any more", (dashboard, { json }) =>
-    watched(dashboard, json === true),
+  addVerb(slot, "wait", "watch until no slot moves any more", (_, { json }) => {
+    return (dashboard) => watched(dashboard, json === true);
+  });
+}
+
+/** Whether and how fast slots move. */
+function addPaceVerbs(slot: Command): void {
+  addVerb(slot, "pause", "start no more moves", () =>
+    doing((dashboard) => dashboard.setSlotActionDisabled(true)),
   );
-  addVerb(slot, "pause", "start no more moves", async (dashboard) => {
-    await dashboard.setSlotActionDisabled(true);
-    return DONE;
-  });
-  addVerb(slot, "resume", "start moves again", async (dashboard) => {
-    await dashboard.setSlotActionDisabled(false);
-    return DONE;
-  });
-  addVerb(
-    slot,
-    "interval <microseconds>",
-    "pause between two migration calls",
-    async (dashboard, _, [text]) => {
-      const value = integerArgument("interval", text, 0, INTERVAL_MAX_MICROSECONDS);
-      await dashboard.setSlotActionInterval(value);
-      return DONE;
-    },
+  addVerb(slot, "resume", "start moves again", () =>
+    doing((dashboard) => dashboard.setSlotActionDisabled(false)),
   );
+  addVerb(slot, "interval <microseconds>", "pause between two migration calls", ([text]) => {
+    const value = integerArgument("interval", text, 0, INTERVAL_MAX_MICROSECONDS);
+    return doing((dashboard) => dashboard.setSlotActionInterval(value));
+  });
 }
 
 /** Watches the moves under way and tells the result. */
@@ -110,26 +119,27 @@ interface MigrateFlags extends VerbFlags {
   wait: boolean;
 }
 
-async function migrate(
-  dashboard: DashboardClient,
-  flags: MigrateFlags,
-  args: string[],
-): Promise<Answer> {
-  const [slots, gid] = args;
-  if (flags.from !== undefined) {
-    const count = integerArgument("--count", flags.count, 1, SLOT_COUNT);
-    const from = groupArgument(flags.from, "--from");
-    await dashboard.createSlotActions(from, groupArgument(flags.to, "--to"), count);
-  } else if (slots !== undefined && gid !== undefined) {
-    const { begin, end } = slotRangeArgument(slots);
-    await dashboard.createSlotActionRange(begin, end, groupArgument(gid));
-  } else {
+/** Which slots to move, named by number or by how many. @throws CodisError "usage" for a mixture */
+function migration(
+  [slots, gid]: readonly string[],
+  { from, to, count }: MigrateFlags,
+): (dashboard: DashboardClient) => Promise<void> {
+  const isByCount = [from, to, count].some((value) => value !== undefined);
+  if (isByCount === (slots !== undefined)) {
     throw new CodisError(
       "usage",
       "Name slots and a group (migrate 0-9 2), or --from, --to and --count",
     );
   }
-  return flags.wait ? watched(dashboard, flags.json === true) : DONE;
+  if (slots === undefined) {
+    const source = groupArgument(from, "--from");
+    const target = groupArgument(to, "--to");
+    const slotCount = integerArgument("--count", count, 1, SLOT_COUNT);
+    return (dashboard) => dashboard.createSlotActions(source, target, slotCount);
+  }
+  const { begin, end } = slotRangeArgument(slots);
+  const target = groupArgument(gid);
+  return (dashboard) => dashboard.createSlotActionRange(begin, end, target);
 }
 
 function mappingsOf(text: string, gid: number): Mapping[] {

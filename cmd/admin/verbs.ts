@@ -1,7 +1,12 @@
-/** What the readable verbs share: running one against its dashboard, and printing what it found. */
+/**
+ * What the readable verbs share: reading arguments, running against a dashboard, printing.
+ *
+ *   arguments ──prepare──> Work, or a usage error ──> dashboard found and asked ──> Work ──> Answer
+ */
 
 import type { Command } from "commander";
 import type { DashboardClient } from "../../src/api/dashboard-client.ts";
+import { parseAddress } from "../../src/base/address.ts";
 import { CodisError } from "../../src/base/errors.ts";
 import { GROUP_ID_MAX, GROUP_ID_MIN } from "../../src/model/group.ts";
 import { SLOT_COUNT } from "../../src/slots/hash.ts";
@@ -16,7 +21,29 @@ export interface Answer {
 
 export const DONE: Answer = { text: "ok\n", json: { ok: true } };
 
-type Run<Flags> = (dashboard: DashboardClient, flags: Flags, args: string[]) => Promise<Answer>;
+/** What a verb does at its dashboard. */
+export type Work = (dashboard: DashboardClient) => Promise<Answer>;
+
+/** Throws CodisError "usage" for a wrong argument: nothing was sent by then. */
+type Prepare<Flags> = (args: readonly string[], flags: Flags) => Work;
+
+/** The work of a verb that has nothing to tell but that it is done. */
+export function doing(act: (dashboard: DashboardClient) => Promise<void>): Work {
+  return async (dashboard) => {
+    await act(dashboard);
+    return DONE;
+  };
+}
+
+/** Adds a word that has verbs below it; `example` is a whole command line, shown under --help. */
+export function addVerbGroup(
+  admin: Command,
+  name: string,
+  summary: string,
+  example: string,
+): Command {
+  return admin.command(name).description(summary).addHelpText("after", `\nExample:\n  ${example}`);
+}
 
 /**
  * Adds a verb to `parent`.
@@ -26,14 +53,15 @@ export function addVerb<Flags extends VerbFlags>(
   parent: Command,
   usage: string,
   summary: string,
-  run: Run<Flags>,
+  prepare: Prepare<Flags>,
   options?: (command: Command) => void,
 ): void {
   const command = withVerbFlags(parent.command(usage).description(summary));
   options?.(command);
   command.action(async () => {
     const flags = command.opts<Flags>();
-    const answer = await run(await openDashboard(flags), flags, command.args);
+    const work = prepare(command.args, flags);
+    const answer = await work(await openDashboard(flags));
     process.stdout.write(flags.json ? `${JSON.stringify(answer.json)}\n` : answer.text);
   });
 }
@@ -53,6 +81,17 @@ export function integerArgument(
 
 export function groupArgument(text: string | undefined, name = "group"): number {
   return integerArgument(name, text, GROUP_ID_MIN, GROUP_ID_MAX);
+}
+
+/** `host:port`, as servers and proxies are known by. */
+export function addressArgument(text: string | undefined): string {
+  try {
+    parseAddress(text ?? "");
+  } catch (error) {
+    if (!(error instanceof CodisError)) throw error;
+    throw new CodisError("usage", `Cannot use address '${text}': it must be host:port`);
+  }
+  return text!;
 }
 
 /** `7` or `0-511`, both ends included. */

@@ -1,0 +1,75 @@
+/** The readable verbs of `codis admin`: their help, and what is refused before anything is sent. */
+
+import { afterAll, afterEach, beforeEach, expect, spyOn, test } from "bun:test";
+import { runAdmin } from "../../cmd/admin/admin.ts";
+
+let requests = 0;
+const dashboard = Bun.serve({
+  port: 0,
+  hostname: "127.0.0.1",
+  fetch: () => {
+    requests++;
+    return new Response("{}");
+  },
+});
+const outerDashboard = process.env.CODIS_DASHBOARD;
+process.env.CODIS_DASHBOARD = `127.0.0.1:${dashboard.port}`;
+afterAll(async () => {
+  if (outerDashboard === undefined) delete process.env.CODIS_DASHBOARD;
+  else process.env.CODIS_DASHBOARD = outerDashboard;
+  await dashboard.stop(true);
+});
+
+let printed = "";
+const spies = [spyOn(process.stdout, "write"), spyOn(process.stderr, "write")];
+beforeEach(() => {
+  requests = 0;
+  printed = "";
+  for (const spy of spies) {
+    spy.mockImplementation((text) => {
+      printed += String(text);
+      return true;
+    });
+  }
+});
+afterEach(() => {
+  for (const spy of spies) spy.mockReset();
+});
+afterAll(() => {
+  for (const spy of spies) spy.mockRestore();
+});
+
+for (const words of [[], ["group"], ["proxy"], ["slot"]]) {
+  test(`codis admin ${[...words, "--help"].join(" ")} ends in an example`, async () => {
+    expect(await runAdmin([...words, "--help"])).toBe(0);
+    const example = ["  codis admin", ...words].join(" ");
+    expect(printed).toContain(`\nExample:\n${example}`);
+  });
+}
+
+for (const [words, text] of [
+  ["group create x", "Cannot use group x: it must be 1..9999"],
+  ["group remove 0", "Cannot use group 0: it must be 1..9999"],
+  ["group add 1 nowhere", "Cannot use address 'nowhere': it must be host:port"],
+  ["group add 1 h:70000", "Cannot use address 'h:70000': it must be host:port"],
+  ["group del x h:1", "Cannot use group x"],
+  ["group resync everything", "Cannot use group everything"],
+  ["proxy create 10.0.0.1", "Cannot use address '10.0.0.1'"],
+  ["proxy online h:x", "Cannot use address 'h:x'"],
+  ["slot assign 0-1024 1", "Cannot use slots 0-1024"],
+  ["slot assign 0-1 0", "Cannot use group 0"],
+  ["slot offline 9-1", "Cannot use slots 9-1"],
+  ["slot migrate", "Name slots and a group"],
+  ["slot migrate 7", "Cannot go on without group"],
+  ["slot migrate 7 2 --from 1", "Name slots and a group"],
+  ["slot migrate --to 2 --count 1", "Cannot go on without --from"],
+  ["slot migrate --from 1 --to 2", "Cannot go on without --count"],
+  ["slot cancel 1024", "Cannot use slot 1024: it must be 0..1023"],
+  ["slot interval -- -1", "Cannot use interval -1"],
+] as const) {
+  test(`codis admin ${words} is refused before anything is sent`, async () => {
+    expect(await runAdmin(words.split(" "))).toBe(2);
+    expect(printed).toContain(text);
+    expect(requests).toBe(0);
+  });
+}
