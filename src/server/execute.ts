@@ -96,7 +96,7 @@ export function execute(call: Call, client: Client, request: Request, out: Reply
   if (server.migrations.isBusy && (command.flags & WRITE) !== 0) {
     if (server.migrations.holdsKeyOf(command, request)) {
       server.stats.commandsProcessed--;
-      server.migrations.holdBack(client);
+      server.migrations.holdBack(client, command);
       return false;
     }
   }

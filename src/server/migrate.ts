@@ -35,6 +35,15 @@ const PICK_TRIES_MAX = 16;
 /** A group whose payloads are larger in all is not moved. */
 const GROUP_BYTES_MAX = 1024 * 1024 * 1024;
 
+/** Commands that change keys they do not name: they wait until nothing is on its way. */
+const CHANGES_ANY_KEY: ReadonlySet<string> = new Set([
+  "FLUSHALL",
+  "FLUSHDB",
+  "SLOTSDEL",
+  // A move knows its keys by the database they were in.
+  "SWAPDB",
+]);
+
 const GROUP_TOO_LARGE = `ERR keys of one hash tag must be smaller than ${GROUP_BYTES_MAX} bytes together`;
 
 /** What one call is to move. */
@@ -84,6 +93,8 @@ export class Migrations implements LinkOwner<Move> {
   readonly #locks = new Set<number>();
   #waitingForLock: Move[] = [];
   #heldBack: Client[] = [];
+  /** Clients of CHANGES_ANY_KEY. While there are any, no move begins, or they might wait for ever. */
+  #heldFromAll: Client[] = [];
   #keyPositions = new Int32Array(64);
   readonly #request = new ReplyWriter();
   readonly #payload = new ReplyWriter(PAYLOAD_BYTES_MAX);
@@ -118,8 +129,7 @@ export class Migrations implements LinkOwner<Move> {
 
   /** Whether a command must be held back: one of its keys is on its way. */
   holdsKeyOf(command: Command, request: RequestView): boolean {
-    // A move knows its keys by the database they were in.
-    if (command.name === "SWAPDB") return true;
+    if (CHANGES_ANY_KEY.has(command.name)) return true;
     if (this.#keyPositions.length < request.argc) {
       this.#keyPositions = new Int32Array(2 * request.argc);
     }
@@ -133,10 +143,11 @@ export class Migrations implements LinkOwner<Move> {
     return false;
   }
 
-  /** The client's request is to be executed again when a move has ended. */
-  holdBack(client: Client): void {
+  /** The client's request is to be executed again when a move has ended, or all of them. */
+  holdBack(client: Client, command: Command): void {
     client.isWaiting = true;
-    this.#heldBack.push(client);
+    if (CHANGES_ANY_KEY.has(command.name)) this.#heldFromAll.push(client);
+    else this.#heldBack.push(client);
   }
 
   /** Called about once a second: closes links nobody used. */
@@ -243,7 +254,7 @@ export class Migrations implements LinkOwner<Move> {
   #chooseByKey(move: Move, key: Buffer, withTag: boolean): void {
     const isTagged = hashTag(key, 0, key.length);
     const crc = crc32(key, tagStart, tagEnd);
-    if (this.#locks.has(crc)) {
+    if (this.#locks.has(crc) || this.#heldFromAll.length > 0) {
       this.#waitingForLock.push(move);
       return;
     }
@@ -361,7 +372,8 @@ export class Migrations implements LinkOwner<Move> {
   #unlock(lock: number): void {
     this.#locks.delete(lock);
     this.isBusy = this.#locks.size > 0;
-    const clients = this.#heldBack;
+    const clients = this.isBusy ? [] : this.#heldFromAll.splice(0);
+    clients.push(...this.#heldBack);
     const moves = this.#waitingForLock;
     this.#heldBack = [];
     this.#waitingForLock = [];

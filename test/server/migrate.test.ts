@@ -212,12 +212,40 @@ describe("While keys are on their way", () => {
     expect(await ask(other, "GET", "{t}b")).toBe("$-1\r\n");
   });
 
-  test("databases cannot change places", async () => {
-    const { target, mover, other } = await inFlight();
-    other.send(["SWAPDB", 0, 1]);
+  for (const [command, reply] of [
+    ["SWAPDB 0 1", "+OK\r\n"],
+    ["FLUSHALL", "+OK\r\n"],
+    ["FLUSHDB", "+OK\r\n"],
+    ["SLOTSDEL 680", "*1\r\n*2\r\n:680\r\n:0\r\n"],
+  ] as const) {
+    test(`${command}, which changes keys it does not name, waits until they have arrived`, async () => {
+      const { target, source, mover, other } = await inFlight();
+      other.send(command.split(" "));
+      const reader = await connect(source);
+      expect(await ask(reader, "GET", "free")).toBe("$1\r\n3\r\n");
+      expect(await ask(reader, "GET", "{t}b")).toBe("$1\r\n2\r\n");
+      target.reply("+OK\r\n+OK\r\n");
+      expect(await replyText(mover)).toBe(":2\r\n");
+      expect(await replyText(other)).toBe(reply);
+    });
+  }
+
+  test("moves that begin after FLUSHALL let it pass, and the keys it removed do not leave", async () => {
+    const { target, source, mover, other } = await inFlight();
+    const slot = slotOf(Buffer.from("free"));
+    other.send(["FLUSHALL"]);
+    const second = await connect(source);
+    await ask(second, "PING");
+    second.send(["SLOTSMGRTTAGSLOT", "127.0.0.1", target.port, 60_000, slot]);
+    const third = await connect(source);
+    third.send(["SET", "{t}a", "new"]);
+    await ask(await connect(source), "PING");
     target.reply("+OK\r\n+OK\r\n");
     expect(await replyText(mover)).toBe(":2\r\n");
     expect(await replyText(other)).toBe("+OK\r\n");
+    expect(await replyText(second)).toBe("*2\r\n:0\r\n:0\r\n");
+    expect(await replyText(third)).toBe("+OK\r\n");
+    expect(await ask(other, "GET", "{t}a")).toBe("$3\r\nnew\r\n");
   });
 
   test("a client that is killed while its write waits never writes", async () => {
