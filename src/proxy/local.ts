@@ -13,6 +13,7 @@
  */
 
 import type { Command } from "../commands/lookup.ts";
+import { REDIS_VERSION } from "../commands/redis-version.ts";
 import type { CommandName } from "../commands/table.ts";
 import type { RequestDecoder } from "../resp/decoder.ts";
 import { encodeRequest } from "../resp/encoder.ts";
@@ -36,8 +37,6 @@ import { argText, type Router } from "./router.ts";
 import type { Session } from "./session.ts";
 import type { ProxySlot } from "./slot.ts";
 
-/** What HELLO says it is: our server's version line. */
-const REDIS_VERSION = "7.2.0";
 const HELLO_NEEDS_AUTH =
   "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> " +
   "AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol " +

@@ -6,8 +6,8 @@
 
 import { totalmem } from "node:os";
 import { ALL_COMMANDS } from "../commands/lookup.ts";
+import { REDIS_VERSION } from "../commands/redis-version.ts";
 import type { ServerState } from "./state.ts";
-import { SERVER_VERSION } from "./version.ts";
 
 type Section = (server: ServerState) => string[];
 
@@ -32,7 +32,7 @@ function serverSection(server: ServerState): string[] {
   const now = server.clock.now();
   const uptime = Math.floor((now - server.startedMs) / SECOND_MS);
   return [
-    `redis_version:${SERVER_VERSION}`,
+    `redis_version:${REDIS_VERSION}`,
     "redis_git_sha1:00000000",
     "redis_git_dirty:0",
     "redis_build_id:0",

@@ -4,6 +4,7 @@
  */
 
 import { timingSafeEqual } from "node:crypto";
+import { REDIS_VERSION } from "../../commands/redis-version.ts";
 import {
   argBytes,
   argEnd,
@@ -15,7 +16,6 @@ import {
   type Handler,
 } from "../call.ts";
 import { DB_OUT_OF_RANGE, NOT_INTEGER_ERROR, ReplyError, SYNTAX, wrongArity } from "../replies.ts";
-import { SERVER_VERSION } from "../version.ts";
 
 const NO_PASSWORD_SET =
   "ERR AUTH <password> called without any password configured for the default user. " +
@@ -112,7 +112,7 @@ function replyHello(call: Call, asksForMap: boolean): void {
   out.bulkText("server");
   out.bulkText("redis");
   out.bulkText("version");
-  out.bulkText(SERVER_VERSION);
+  out.bulkText(REDIS_VERSION);
   out.bulkText("proto");
   out.integer(2);
   out.bulkText("id");

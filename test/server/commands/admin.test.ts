@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { ALL_COMMANDS } from "../../../src/commands/lookup.ts";
+import { REDIS_VERSION } from "../../../src/commands/redis-version.ts";
 import { OwnServer } from "../../support/compare.ts";
 
 /** Fields of an INFO reply by name. */
@@ -42,7 +43,8 @@ describe("INFO", () => {
     for (const name of ["used_memory", "maxmemory", "run_id", "loading", "role", "redis_version"]) {
       expect(info.get(name)).toBeString();
     }
-    expect(info.get("redis_version")).toStartWith("7.2.");
+    expect(info.get("redis_version")).toBe(REDIS_VERSION);
+    expect(own.show("HELLO")).toContainValues(["$version", `$${REDIS_VERSION}`]);
     expect(info.get("run_id")).toMatch(/^[\da-f]{40}$/);
     expect(info.get("role")).toBe("master");
     expect(info.get("db0")).toBe("keys=1,expires=1,avg_ttl=0");
