@@ -103,11 +103,19 @@ export type KeySpec =
  * - `split`: one request per key, the replies merged.
  * - `colocated`: may name several keys; forwarded when all are in one slot, else CROSSSLOT.
  * - `local`: the proxy answers, itself or by asking a backend it chooses.
- * - `refuse`: never over a proxy: administrative, about all keys of one server, about the state of
- *   a connection that all clients share, or leading past the slot it names.
+ * - `everywhere`: refused: about all keys, or an index over them, so it is for each server.
+ * - `refuse`: never over a proxy: administrative, about the state of a connection that all clients
+ *   share, or leading past the slot it names.
  * - `later`: known, not supported yet: blocking, publish and subscribe, transactions, scripts.
  */
-export type ProxyPolicy = "forward" | "split" | "colocated" | "local" | "refuse" | "later";
+export type ProxyPolicy =
+  | "forward"
+  | "split"
+  | "colocated"
+  | "local"
+  | "everywhere"
+  | "refuse"
+  | "later";
 
 /** One row of the command table. */
 export interface CommandSpec {

@@ -88,6 +88,14 @@ export function notAllowed(name: string): string {
   return `${HANDLE_REQUEST}command '${name}' is not allowed`;
 }
 
+/** Ours, in front as the original's: what is asked for is spread over the groups. */
+export function forEachServer(name: string): string {
+  return (
+    `${notAllowed(name)}: each server has only its own keys; ` +
+    "send it to the master of each group, see 'codis admin group list'"
+  );
+}
+
 /** Ours: a command we know and a later version forwards. */
 export function notSupportedYet(name: string): string {
   return `${HANDLE_REQUEST}command '${name}' is not supported yet`;

@@ -25,6 +25,7 @@ import {
   BAD_COMMAND_LENGTH,
   CROSS_SLOT,
   errorLine,
+  forEachServer,
   NO_AUTH,
   notAllowed,
   notSupportedYet,
@@ -177,7 +178,7 @@ export class Router {
         session.refuse(command.id, notSupportedYet(command.name));
         return true;
       default:
-        session.refuse(command.id, notAllowed(command.name));
+        session.refuse(command.id, refusal(command, this.isCompat));
         return true;
     }
   }
@@ -412,6 +413,10 @@ function slotOfKeys(buf: Buffer, keys: readonly number[]): number {
   return keys.length === 0 ? 0 : slotOfRange(buf, keys[0]!, keys[1]!);
 }
 
+function refusal({ name, proxy }: Command, isCompat: boolean): string {
+  return proxy === "everywhere" && !isCompat ? forEachServer(name) : notAllowed(name);
+}
+
 function wayOf(command: Command, isCompat: boolean): number {
   const policy = isCompat ? codisPolicy(command) : command.proxy;
   const isRead = isCompat
@@ -429,6 +434,7 @@ function wayOf(command: Command, isCompat: boolean): number {
       return SPLIT | reads;
     case "local":
       return LOCAL | reads;
+    case "everywhere":
     case "refuse":
       return REFUSE;
     case "later":

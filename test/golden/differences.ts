@@ -18,12 +18,22 @@ export interface Difference {
 
 const AS_REDIS_AT_PROXY = "design, decided: PING x, INFO section at the proxy as Redis";
 const NAMED_REFUSAL = "design, data plane: what is not supported yet is refused by name";
+const NEXT_STEP_SAID = "an error of ours says what to do next";
 const COLOCATED = "design, data plane: keys in different slots answer CROSSSLOT";
 const ONE_KEY = "design, data plane: a command with one key goes to the backend of its slot";
 const COMMAND_IS_LOCAL = "design, data plane: one command table says what the proxy takes";
 const PROTOCOL_ERROR = "spec proxy 13: a null bulk argument is a protocol error";
 const BODY_REFUSED = "spec proxy 7.2: a body that cannot be read is answered with a cause";
 const REDIS_7 = "design, decided: stock commands answer as Redis 7.0";
+
+/** What ours says behind the original's refusal of a command that is about all keys. */
+const NEXT_STEP =
+  ": each server has only its own keys; " +
+  "send it to the master of each group, see 'codis admin group list'\r\n";
+
+function forEachServer(name: string): string {
+  return `-ERR handle request, command '${name}' is not allowed${NEXT_STEP}`;
+}
 
 function notSupportedYet(name: string): ExpectedAnswer {
   return { reply: `-ERR handle request, command '${name}' is not supported yet\r\n` };
@@ -41,6 +51,11 @@ function transcriptRow(ids: readonly [string, string], ours: ExpectedAnswer, why
     { file: "proxy/transcript.json", id: ids[0], ours, why },
     { file: "proxy/transcript-redis7.json", id: ids[1], ours, why },
   ];
+}
+
+function forEachServerRow(ids: readonly [string, string], reply: string, closed?: true) {
+  const ours = closed === undefined ? { reply } : { reply, closed };
+  return transcriptRow(ids, ours, NEXT_STEP_SAID);
 }
 
 function serverRow(file: string, id: string, reply: string, why: string): Difference {
@@ -123,6 +138,14 @@ export const DIFFERENCES: readonly Difference[] = [
   refusedBody("fill-empty", "Cannot read slots: not JSON, Unexpected EOF"),
   ...transcriptRow(["3", "3"], { reply: "$5\r\nhello\r\n" }, AS_REDIS_AT_PROXY),
   ...transcriptRow(["6", "6"], { reply: "$11\r\n127.0.0.1:1\r\n" }, AS_REDIS_AT_PROXY),
+  ...["104", "105", "106"].flatMap((id) => forEachServerRow([id, id], forEachServer("KEYS"))),
+  ...forEachServerRow(["107", "107"], forEachServer("FLUSHALL")),
+  ...forEachServerRow(["108", "108"], forEachServer("DBSIZE")),
+  ...forEachServerRow(["113", "113"], forEachServer("SCAN")),
+  ...forEachServerRow(["175", "172"], `+PONG\r\n$2\r\nhi\r\n${forEachServer("KEYS")}+OK\r\n`, true),
+  ...forEachServerRow(["181", "178"], forEachServer("KEYS")),
+  ...forEachServerRow(["200", "197"], forEachServer("KEYS"), true),
+  ...forEachServerRow(["201", "198"], `+PONG\r\n${forEachServer("KEYS")}`, true),
   ...transcriptRow(["111", "111"], notSupportedYet("MULTI"), NAMED_REFUSAL),
   ...transcriptRow(["112", "112"], notSupportedYet("SUBSCRIBE"), NAMED_REFUSAL),
   ...transcriptRow(

@@ -199,7 +199,8 @@ test("Commands that are unknown, not allowed or not supported yet are refused by
     "-ERR unknown command 'FOO', with args beginning with: 'a' 'b' \r\n" +
       "-ERR unknown command 'get', with args beginning with: 'a' \r\n" +
       "-ERR handle request, command 'CONFIG' is not allowed\r\n" +
-      "-ERR handle request, command 'KEYS' is not allowed\r\n" +
+      "-ERR handle request, command 'KEYS' is not allowed: each server has only its own keys; " +
+      "send it to the master of each group, see 'codis admin group list'\r\n" +
       "-ERR handle request, command 'BLPOP' is not supported yet\r\n" +
       "-ERR handle request, command 'MULTI' is not supported yet\r\n",
   );

@@ -384,11 +384,11 @@ test("A password is asked for, accepted, and revoked by a wrong one", async () =
   const world = new World({ session_auth: "secret" });
   await world.halves();
   const client = world.client();
-  client.send("GET a", "KEYS *", "AUTH wrong", "AUTH secret", "GET a", "AUTH no", "GET a");
+  client.send("GET a", "CONFIG GET *", "AUTH wrong", "AUTH secret", "GET a", "AUTH no", "GET a");
   world.server(B).reply(bulk("v"));
   expect(client.output()).toBe(
     "-NOAUTH Authentication required\r\n" +
-      "-ERR handle request, command 'KEYS' is not allowed\r\n" +
+      "-ERR handle request, command 'CONFIG' is not allowed\r\n" +
       `-ERR invalid password\r\n+OK\r\n${bulk("v")}` +
       "-ERR invalid password\r\n-NOAUTH Authentication required\r\n",
   );
