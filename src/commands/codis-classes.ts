@@ -4,7 +4,7 @@
  *
  * Its 197 names fell into four classes; whatever is not listed here was, and is, a write. The
  * twelve names with a dash that it meant to refuse and let pass (a fault in its table) are refused:
- * they put a shared backend connection into the hands of a client (spec of the proxy, 3.1 and 13).
+ * they put a shared backend connection into the hands of a client.
  * Source: Codis pkg/proxy/mapper.go.
  */
 

@@ -98,8 +98,7 @@ export function actionToRemove(cluster: Cluster, slotId: number): Mapping {
 
 /**
  * Slots given to groups at once, without moving keys.
- * Upstream overwrites a slot that is moving and loses sight of its keys; ours refuses it (spec
- * 19.3).
+ * Upstream overwrites a slot that is moving and loses sight of its keys; ours refuses it.
  */
 export function slotsToAssign(cluster: Cluster, wanted: readonly Mapping[]): Mapping[] {
   for (const { id, group_id, action } of wanted) {

@@ -1,7 +1,6 @@
 /**
  * Recorded rows that ours answers otherwise on purpose. Both sides are asserted: ours must be what
- * stands here, and must not be what the original said. `why` names the place that decides: a
- * heading of the design, or a section of the specification of the role.
+ * stands here, and must not be what the original said. `why` is the decision behind it.
  */
 
 import type { ExpectedAnswer } from "./load.ts";
@@ -16,15 +15,15 @@ export interface Difference {
   readonly mode?: "default" | "codis";
 }
 
-const AS_REDIS_AT_PROXY = "design, decided: PING x, INFO section at the proxy as Redis";
-const NAMED_REFUSAL = "design, data plane: what is not supported yet is refused by name";
+const AS_REDIS_AT_PROXY = "PING x and INFO section at the proxy are answered as by Redis";
+const NAMED_REFUSAL = "what is not supported yet is refused by name";
 const NEXT_STEP_SAID = "an error of ours says what to do next";
-const COLOCATED = "design, data plane: keys in different slots answer CROSSSLOT";
-const ONE_KEY = "design, data plane: a command with one key goes to the backend of its slot";
-const COMMAND_IS_LOCAL = "design, data plane: one command table says what the proxy takes";
-const PROTOCOL_ERROR = "spec proxy 13: a null bulk argument is a protocol error";
-const BODY_REFUSED = "spec proxy 7.2: a body that cannot be read is answered with a cause";
-const REDIS_7 = "design, decided: stock commands answer as Redis 7.0";
+const COLOCATED = "keys in different slots are answered with CROSSSLOT";
+const ONE_KEY = "a command with one key goes to the backend of its slot";
+const COMMAND_IS_LOCAL = "one command table says what the proxy takes";
+const PROTOCOL_ERROR = "a null bulk as an argument is a protocol error";
+const BODY_REFUSED = "a body that cannot be read is answered with a cause";
+const REDIS_7 = "stock commands answer as Redis 7.0";
 
 /** What ours says behind the original's refusal of a command that is about all keys. */
 const NEXT_STEP =
@@ -103,10 +102,15 @@ const RESTORED_OFFLINE_SLOT = `${JSON.stringify(
 /** A row of codis-admin whose arguments are wrong: ours looks at all of them before it calls. */
 function adminUsageRow(id: string, args: readonly string[]): Difference {
   const ours = { args, exit: 1, requests: [], stdout: "" };
-  return { file: "dashboard/admin.json", id, ours, why: "style, errors: a mistake sends nothing" };
+  return {
+    file: "dashboard/admin.json",
+    id,
+    ours,
+    why: "a mistake in the arguments sends nothing",
+  };
 }
 
-const MODEL_BODY_REFUSED = "spec dashboard 19.2: a body that cannot be read is refused whole";
+const MODEL_BODY_REFUSED = "a body that cannot be read is refused whole";
 
 function refusedModelBody(id: string, cause: string): Difference {
   const ours = { status: 800, answer: cause, type: "application/json; charset=utf-8" };
@@ -123,7 +127,7 @@ export const DIFFERENCES: readonly Difference[] = [
     file: "storage/admin-offline.json",
     id: "1",
     ours: { exit: 0, stdout: RESTORED_OFFLINE_SLOT },
-    why: "spec admin-fe-ha 1.3: accept group 0",
+    why: "group 0, which offline slots have, can be restored",
   },
   adminUsageRow("32", ["--resync-group"]),
   adminUsageRow("56", ["--log-level=LOUD"]),
@@ -132,7 +136,7 @@ export const DIFFERENCES: readonly Difference[] = [
     file: "dashboard/errors.json",
     id: "cases/12",
     ours: { status: 200, answer: '"OK"', type: "application/json; charset=utf-8" },
-    why: "design, two families of backends: a stock server can be a member",
+    why: "a stock server can be a member",
   },
   refusedBody("fill-garbage", 'Cannot read slots: not JSON, Unexpected identifier "garbage"'),
   refusedBody("fill-empty", "Cannot read slots: not JSON, Unexpected EOF"),
@@ -188,7 +192,7 @@ export const DIFFERENCES: readonly Difference[] = [
     "-WRONGPASS invalid username-password pair or user is disabled.\r\n",
     REDIS_7,
   ),
-  serverRow("slotscheck.json", "7", "+OK\r\n", "spec server 2.3: expired keys are not reported"),
+  serverRow("slotscheck.json", "7", "+OK\r\n", "a key whose time is over is no error"),
   {
     file: "server/transcripts/dashboard.json",
     id: "13",
@@ -207,8 +211,8 @@ export const DIFFERENCES: readonly Difference[] = [
   commandInfoRow("8", "slotscheck", 0, ["readonly"]),
   commandInfoRow("9", "slotsrestore", -4, ["write", "denyoom"]),
   // Row 19 restored the key that row 23 asks for.
-  serverRow("slotsrestore.json", "23", ":1\r\n", "spec server 6: payloads up to version 12"),
-  serverRow("slotsrestore.json", "19", "+OK\r\n", "spec server 6: payloads up to version 12"),
+  serverRow("slotsrestore.json", "23", ":1\r\n", "payloads up to version 12 are read"),
+  serverRow("slotsrestore.json", "19", "+OK\r\n", "payloads up to version 12 are read"),
   serverRow("dashboard.json", "2", "-ERR DB index is out of range\r\n", REDIS_7),
   serverRow(
     "dashboard.json",
