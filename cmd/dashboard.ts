@@ -7,7 +7,9 @@ import type { Command } from "commander";
 import { checkConfig } from "../src/base/config.ts";
 import { DASHBOARD_CONFIG, type DashboardConfig } from "../src/dashboard/config.ts";
 import { serveDashboard } from "../src/dashboard/serve.ts";
-import { BUILD, type RoleSpec, runRole } from "./flags.ts";
+import { BUILD } from "./flags.ts";
+import type { RoleSpec } from "./role.ts";
+import { runRole } from "./run-roles.ts";
 
 export const DASHBOARD_ROLE: RoleSpec<typeof DASHBOARD_CONFIG> = {
   name: "dashboard",

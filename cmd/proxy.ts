@@ -15,7 +15,9 @@ import { checkSlots } from "../src/proxy/api.ts";
 import { applyConfigFlags, PROXY_CONFIG, unservedWishes } from "../src/proxy/config.ts";
 import { CodisProxy } from "../src/proxy/proxy.ts";
 import type { DashboardSource } from "../src/proxy/register.ts";
-import { BUILD, type RoleSpec, runRole } from "./flags.ts";
+import { BUILD } from "./flags.ts";
+import type { RoleSpec } from "./role.ts";
+import { runRole } from "./run-roles.ts";
 
 const THREADS_DEFAULT = Math.min(4, availableParallelism());
 const THREADS_MAX = 256;

@@ -1,151 +1,122 @@
 /**
  * `codis run <role>... --config FILE`: several roles in one process, from one TOML file with a
- * table per role. They start in the order given and stop in reverse; the first that ends ends all.
+ * table per role, and with the options of each. They start in the order given and stop in reverse;
+ * the first that ends ends all.
+ *
+ * An option goes to every role that is run and has it: --product_name is the dashboard's and the
+ * proxy's, --filesystem where the one stores and the other looks.
  */
 
-import { readFileSync } from "node:fs";
-import {
-  type ConfigTable,
-  configSections,
-  loadConfig,
-  renderDefaults,
-} from "../src/base/config.ts";
-import { CodisError, errorText } from "../src/base/errors.ts";
-import { createLog } from "../src/base/log.ts";
+import { Command, type Option } from "commander";
+import { configSections } from "../src/base/config.ts";
+import { CodisError } from "../src/base/errors.ts";
 import { DASHBOARD_ROLE } from "./dashboard.ts";
-import {
-  closeOnSignals,
-  EXIT_DONE,
-  EXIT_FAILED,
-  EXIT_USAGE,
-  newCommand,
-  parse,
-  type RoleSpec,
-  type RunningRole,
-} from "./flags.ts";
+import { addCommonOptions, type CommonFlags, newCommand, parse } from "./flags.ts";
 import { PROXY_ROLE } from "./proxy.ts";
+import { type AnyRoleSpec, type Flags, Role } from "./role.ts";
+import { runJob } from "./run-roles.ts";
 import { SERVER_ROLE } from "./server.ts";
-import { connectServiceManager } from "./systemd.ts";
 
-/** Each role behind the one shape that this file needs, whatever its table. */
-interface RunnableRole {
-  readonly name: string;
-  defaults(): string;
-  /** Reads `[name]` of the file. Throws CodisError "usage" for a wrong value or an unknown key. */
-  check(text: string): void;
-  start(text: string): Promise<RunningRole>;
-}
+const ROLES: readonly AnyRoleSpec[] = [SERVER_ROLE, DASHBOARD_ROLE, PROXY_ROLE];
+const NAMES = ROLES.map((spec) => spec.name).join(", ");
 
-const ROLES: readonly RunnableRole[] = [
-  runnable(SERVER_ROLE),
-  runnable(DASHBOARD_ROLE),
-  runnable(PROXY_ROLE),
-];
+/** Options that name one port, so that two roles cannot share what is given. */
+const OF_ONE_ROLE = ["hostAdmin"];
 
-interface RunFlags {
-  config?: string;
-  defaultConfig?: boolean;
-  testConfig?: boolean;
+/** An option, and the roles that have it. */
+interface Owned {
+  readonly option: Option;
+  readonly owners: readonly string[];
 }
 
 /** @returns the exit code, after the roles have ended */
 export async function runSeveral(argv: readonly string[]): Promise<number> {
-  const names = ROLES.map((role) => role.name);
   const command = newCommand(
     "codis run",
     "Several roles in one process, from one TOML file with a table per role.",
-    "codis run server dashboard proxy --config codis.toml",
-  )
-    .argument("<roles...>", `one or more of: ${names.join(", ")}`)
-    .option("-c, --config <file>", "a TOML file with a [table] per role")
-    .option("--default-config", "print a commented file with the defaults of the roles and exit")
-    .option("--test-config", "check the file, say what is wrong, and exit");
+    "codis run server dashboard proxy --config codis.toml --dashboard 127.0.0.1:18080",
+  ).argument("[roles...]", `one or more of: ${NAMES}`);
+  addCommonOptions(command, "a TOML file with a [table] per role");
+  const owned = roleOptions();
+  for (const { option } of owned) command.addOption(option);
   const usage = parse(command, argv);
   if (usage !== undefined) return usage;
-  try {
-    const flags = command.opts<RunFlags>();
-    const roles = command.args.map(roleNamed);
-    if (flags.defaultConfig) {
-      process.stdout.write(roles.map((role) => role.defaults()).join("\n"));
-      return EXIT_DONE;
+  const flags = command.opts<CommonFlags & Flags>();
+  return runJob("run", () => {
+    const specs = chooseRoles(command.args, flags.defaultConfig === true);
+    const names = specs.map((spec) => spec.name);
+    checkOptions(owned, flags, names);
+    return {
+      name: "run",
+      flags,
+      roles: specs.map((spec) => new Role(spec, flags, spec.name)),
+      check: (text) => checkSections(text, names),
+    };
+  });
+}
+
+/** The options of all roles, each once; its help says what it is to whom. */
+function roleOptions(): Owned[] {
+  const found = new Map<string, { option: Option; owners: string[]; help: string[] }>();
+  // From the last to the first: the proxy's options read what they are given most strictly.
+  for (const spec of ROLES.toReversed()) {
+    const command = new Command();
+    spec.options?.(command);
+    for (const option of command.options) {
+      const known = found.get(option.attributeName()) ?? { option, owners: [], help: [] };
+      known.owners.push(spec.name);
+      known.help.push(`${spec.name}: ${option.description}`);
+      found.set(option.attributeName(), known);
     }
-    const text = readText(flags.config);
-    checkFile(text, roles);
-    if (!flags.testConfig) return await serve(roles, text);
-    process.stdout.write(`${flags.config ?? "the defaults"}: ok\n`);
-    return EXIT_DONE;
-  } catch (error) {
-    if (!(error instanceof CodisError)) throw error;
-    process.stderr.write(`codis run: ${errorText(error)}\n`);
-    return error.code === "usage" ? EXIT_USAGE : EXIT_FAILED;
   }
+  return [...found.values()].map(({ option, owners, help }) => {
+    option.description = help.join("; ");
+    return { option, owners };
+  });
 }
 
-function runnable<T extends ConfigTable>(spec: RoleSpec<T>): RunnableRole {
-  return {
-    name: spec.name,
-    defaults: () => renderDefaults(spec.table, spec.name),
-    check: (text) => {
-      const { warnings } = loadConfig(spec.table, text, spec.name);
-      if (warnings.length > 0) throw new CodisError("usage", `[${spec.name}] ${warnings[0]}`);
-    },
-    start: (text) => {
-      const { config } = loadConfig(spec.table, text, spec.name);
-      const log = createLog({ role: spec.name, level: "INFO", format: "text" });
-      return spec.start({ config, flags: {}, log });
-    },
-  };
+/** All roles when none is named and only their defaults are asked for. */
+function chooseRoles(names: readonly string[], isDefaults: boolean): readonly AnyRoleSpec[] {
+  if (names.length === 0 && isDefaults) return ROLES;
+  if (names.length === 0) {
+    throw new CodisError("usage", `Nothing to run: name one or more of ${NAMES}`);
+  }
+  return names.map((name, i) => {
+    const spec = ROLES.find((candidate) => candidate.name === name);
+    if (spec === undefined) {
+      throw new CodisError("usage", `Cannot run '${name}': a role is one of ${NAMES}`);
+    }
+    if (names.indexOf(name) === i) return spec;
+    throw new CodisError("usage", `Cannot run ${name} twice in one process: name it once`);
+  });
 }
 
-function roleNamed(name: string): RunnableRole {
-  const role = ROLES.find((candidate) => candidate.name === name);
-  if (role !== undefined) return role;
-  const known = ROLES.map((candidate) => candidate.name).join(", ");
-  throw new CodisError("usage", `Cannot run '${name}': a role is one of ${known}`);
-}
-
-function readText(path: string | undefined): string {
-  if (path === undefined) return "";
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    throw new CodisError("usage", `Cannot read the config file ${path}`, error);
+function checkOptions(owned: readonly Owned[], flags: Flags, names: readonly string[]): void {
+  for (const { option, owners } of owned) {
+    const key = option.attributeName();
+    if (flags[key] === undefined) continue;
+    const takers = owners.filter((owner) => names.includes(owner));
+    if (takers.length === 0) {
+      throw new CodisError(
+        "usage",
+        `Cannot use ${option.long}: it is an option of ${owners.join(" and ")}, not of ${names.join(", ")}; name the role or leave it out`,
+      );
+    }
+    if (takers.length > 1 && OF_ONE_ROLE.includes(key)) {
+      throw new CodisError(
+        "usage",
+        `Cannot give ${option.long} to ${takers.join(" and ")}: it names one port; bind addresses that others reach instead`,
+      );
+    }
   }
 }
 
 /** A table for a role that is not run is likely a forgotten role or a misspelt name. */
-function checkFile(text: string, roles: readonly RunnableRole[]): void {
-  const names = roles.map((role) => role.name);
+function checkSections(text: string, names: readonly string[]): void {
   const stray = configSections(text).find((section) => !names.includes(section));
-  if (stray !== undefined) {
-    throw new CodisError(
-      "usage",
-      `The file has a table [${stray}], but the roles to run are ${names.join(", ")}; name the role or remove the table`,
-    );
-  }
-  for (const role of roles) role.check(text);
-}
-
-async function serve(roles: readonly RunnableRole[], text: string): Promise<number> {
-  const running: RunningRole[] = [];
-  const manager = connectServiceManager();
-  const log = createLog({ role: "run", level: "INFO", format: "text" });
-  const closeAll = async (): Promise<void> => {
-    for (const role of running.toReversed()) await role.close();
-  };
-  try {
-    for (const role of roles) running.push(await role.start(text));
-    const all: RunningRole = {
-      addresses: {},
-      done: Promise.race(running.map((role) => role.done)),
-      close: closeAll,
-    };
-    const stopListening = closeOnSignals(all, log, manager);
-    manager.ready();
-    const exitCode = await all.done;
-    stopListening();
-    return exitCode;
-  } finally {
-    await closeAll();
-  }
+  if (stray === undefined) return;
+  throw new CodisError(
+    "usage",
+    `The file has a table [${stray}], but the roles to run are ${names.join(", ")}; name the role or remove the table`,
+  );
 }

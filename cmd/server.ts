@@ -6,9 +6,11 @@ import type { Command } from "commander";
 import { checkConfig } from "../src/base/config.ts";
 import { CodisError } from "../src/base/errors.ts";
 import { parseSize } from "../src/base/size.ts";
+import { changeConfig } from "../src/server/commands/config-command.ts";
 import { SERVER_CONFIG, type ServerConfig } from "../src/server/config.ts";
 import { startServer } from "../src/server/server.ts";
-import { type RoleSpec, runRole } from "./flags.ts";
+import type { RoleSpec } from "./role.ts";
+import { runRole } from "./run-roles.ts";
 
 export const SERVER_ROLE: RoleSpec<typeof SERVER_CONFIG> = {
   name: "server",
@@ -36,6 +38,7 @@ export const SERVER_ROLE: RoleSpec<typeof SERVER_CONFIG> = {
     return {
       addresses: { server: addr },
       done: server.done,
+      change: (key, value) => changeConfig(server.state.config, key, value),
       close: () => server.close(),
     };
   },

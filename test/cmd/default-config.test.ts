@@ -3,6 +3,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileTable } from "../../cmd/role.ts";
 import {
   type ConfigTable,
   configSections,
@@ -17,9 +18,9 @@ import { SERVER_CONFIG } from "../../src/server/config.ts";
 const ROOT = join(import.meta.dir, "../..");
 
 const TABLES: Readonly<Record<string, ConfigTable>> = {
-  server: SERVER_CONFIG,
-  dashboard: DASHBOARD_CONFIG,
-  proxy: PROXY_CONFIG,
+  server: fileTable({ table: SERVER_CONFIG }),
+  dashboard: fileTable({ table: DASHBOARD_CONFIG }),
+  proxy: fileTable({ table: PROXY_CONFIG }),
 };
 
 function shipped(name: string): string {
@@ -55,6 +56,13 @@ for (const [role, table] of Object.entries(TABLES)) {
     expect(loadConfig(table, shipped(role))).toEqual(defaults);
   });
 }
+
+test("codis run --default-config prints a table per role, of those named or of all", async () => {
+  const all = await codis("run", "--default-config");
+  expect([all.exitCode, configSections(all.out)]).toEqual([0, Object.keys(TABLES)]);
+  const two = await codis("run", "proxy", "dashboard", "--default-config");
+  expect([two.exitCode, configSections(two.out)]).toEqual([0, ["proxy", "dashboard"]]);
+});
 
 test("all.toml is accepted by codis run, and every role has a table in it", async () => {
   const roles = Object.keys(TABLES);

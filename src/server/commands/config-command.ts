@@ -131,6 +131,17 @@ function checkBounds(key: string, value: number, row: NumberRow): number {
   return failSet(key, `argument must be between ${min} and ${max} inclusive`);
 }
 
+/**
+ * Gives a key another value while the server runs. False, and nothing is done, when that needs a
+ * restart.
+ * @param value one that the rules of SERVER_CONFIG allow
+ */
+export function changeConfig(config: RuntimeConfig, key: string, value: Value): boolean {
+  if (!SETTABLE.has(key)) return false;
+  (config as Record<string, Value>)[key] = value;
+  return true;
+}
+
 /** All or nothing: every pair is checked before the first is applied. */
 function set(call: Call): void {
   if (call.argc % 2 !== 0) throw new ReplyError(wrongArity("config|set"));
@@ -148,8 +159,7 @@ function set(call: Call): void {
     if (!SETTABLE.has(key)) failSet(key, "can't set immutable config");
     changes.set(key, parseValue(key as Key, text));
   }
-  const config = call.server.config as Record<string, Value>;
-  for (const [key, value] of changes) config[key] = value;
+  for (const [key, value] of changes) changeConfig(call.server.config, key, value);
   call.out.ok();
 }
 
