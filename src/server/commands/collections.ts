@@ -144,25 +144,6 @@ export function argEqualsRange(call: Call, i: number, range: ByteRange): boolean
   return equalBytes(bytes, start, end, call.buf, argStart(call, i), argEnd(call, i));
 }
 
-/** The fields, members or elements of one collection, for scans and random picks. */
-export interface Elements {
-  readonly length: number;
-  /** Replies that one element gives: 2 with its value or score. */
-  readonly width: number;
-  /** Name of the element shown last. */
-  readonly shown: ByteRange;
-  /** Begins to show all elements, by `next`. */
-  begin(): void;
-  /** Begins to show those of one step of a scan. Returns the next cursor, 0 after the last step. */
-  beginScan(cursor: number): number;
-  /** Shows the next element; false after the last one. */
-  next(): boolean;
-  /** Shows an element at random; there is one. */
-  random(): void;
-  /** Replies the element shown last. */
-  reply(): void;
-}
-
 /** Replies the bytes of `range`. */
 export function replyRange(call: Call, range: ByteRange): void {
   call.out.bulk(range.bytes, range.start, range.end);

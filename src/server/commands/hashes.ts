@@ -33,12 +33,12 @@ import { HashWalk, hashGet, hashLength, hashRandom, hashRemove, hashSet } from "
 import { HASH } from "../types/value-type.ts";
 import {
   checkMemberLengths,
-  type Elements,
   headToGrow,
   readHead,
   removeNamed,
   replyRange,
 } from "./collections.ts";
+import type { ElementsKind } from "./elements.ts";
 import { pickRandom } from "./picks.ts";
 import { scanCollection } from "./scan.ts";
 
@@ -185,48 +185,14 @@ function incrementFloat(call: Call): void {
   call.propagateAs = [["HSET", argBytes(call, 1), argBytes(call, 2), text]];
 }
 
-/** Fields, with their values where these are wanted. Uses the file's walk: one at a time. */
-class HashElements implements Elements {
-  readonly width: number;
-  readonly shown = walk.field;
-  readonly #call: Call;
-  readonly #head: number;
-
-  constructor(call: Call, head: number, withValues: boolean) {
-    this.#call = call;
-    this.#head = head;
-    this.width = withValues ? 2 : 1;
-  }
-
-  get length(): number {
-    return hashLength(this.#call.arena, this.#head);
-  }
-
-  begin(): void {
-    walk.begin(this.#call.arena, this.#head);
-  }
-
-  beginScan(cursor: number): number {
-    return walk.beginScan(this.#call.arena, this.#head, cursor);
-  }
-
-  next(): boolean {
-    return walk.next();
-  }
-
-  random(): void {
-    hashRandom(this.#call.arena, this.#head, Math.random, walk.field, walk.value);
-  }
-
-  reply(): void {
-    replyRange(this.#call, walk.field);
-    if (this.width === 2) replyRange(this.#call, walk.value);
-  }
-}
-
-function openFields(call: Call, head: number, isWide: boolean): Elements {
-  return new HashElements(call, head, isWide);
-}
+const FIELDS: ElementsKind = {
+  type: HASH,
+  walk,
+  shown: walk.field,
+  length: hashLength,
+  random: (arena, head) => hashRandom(arena, head, Math.random, walk.field, walk.value),
+  replyValue: (call) => replyRange(call, walk.value),
+};
 
 export const HASH_HANDLERS = {
   HDEL: (call) => removeNamed(call, HASH, hashRemove, hashLength),
@@ -239,8 +205,8 @@ export const HASH_HANDLERS = {
   HLEN: length,
   HMGET: getMany,
   HMSET: setMany,
-  HRANDFIELD: (call) => pickRandom(call, HASH, "withvalues", openFields),
-  HSCAN: (call) => scanCollection(call, HASH, openFields),
+  HRANDFIELD: (call) => pickRandom(call, FIELDS, "withvalues"),
+  HSCAN: (call) => scanCollection(call, FIELDS),
   HSET: (call) => call.out.integer(setFields(call)),
   HSETNX: setIfMissing,
   HSTRLEN: valueLength,

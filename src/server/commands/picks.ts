@@ -6,7 +6,8 @@
 import { argInteger, argIs, argText, type Call, failSyntax } from "../call.ts";
 import { OUT_OF_RANGE, ReplyError } from "../replies.ts";
 import { createSet, freeSet, setAdd, setLength } from "../types/set.ts";
-import { ALL_ELEMENTS, type Elements, readHead } from "./collections.ts";
+import { ALL_ELEMENTS, readHead } from "./collections.ts";
+import { Elements, type ElementsKind } from "./elements.ts";
 
 const LONG_RANGE_ERROR = new ReplyError(
   "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
@@ -36,29 +37,23 @@ function argPicks(call: Call, i: number): number {
 /**
  * Answers `key [count [word]]`.
  * @param word that asks for values or scores, lower case; "" for SRANDMEMBER, which has none
- * @param open makes the elements of a collection; `isWide` says whether the word was given
  */
-export function pickRandom(
-  call: Call,
-  type: number,
-  word: string,
-  open: (call: Call, head: number, isWide: boolean) => Elements,
-): void {
+export function pickRandom(call: Call, kind: ElementsKind, word: string): void {
   if (word === "" && call.argc > 3) failSyntax();
   if (call.argc === 2) {
-    pickOne(call, readHead(call, 1, type), open);
+    pickOne(call, readHead(call, 1, kind.type), kind);
     return;
   }
   const picks = argPicks(call, 2);
   const isWide = call.argc > 3;
   if (call.argc > 4 || (isWide && !argIs(call, 3, word))) failSyntax();
   if (isWide && picks >= PAIRS_MAX) throw OUT_OF_RANGE_ERROR;
-  const head = readHead(call, 1, type);
+  const head = readHead(call, 1, kind.type);
   if (head === 0 || picks === 0) {
     call.out.emptyArray();
     return;
   }
-  const elements = open(call, head, isWide);
+  const elements = new Elements(call, head, kind, isWide);
   const count = picks < 0 ? -picks : Math.min(picks, elements.length);
   call.out.array(count * elements.width);
   if (picks < 0) pickRepeatedly(elements, count);
@@ -66,16 +61,12 @@ export function pickRandom(
   else pickDifferent(call, elements, count);
 }
 
-function pickOne(
-  call: Call,
-  head: number,
-  open: (call: Call, head: number, isWide: boolean) => Elements,
-): void {
+function pickOne(call: Call, head: number, kind: ElementsKind): void {
   if (head === 0) {
     call.out.nil();
     return;
   }
-  const elements = open(call, head, false);
+  const elements = new Elements(call, head, kind, false);
   elements.random();
   elements.reply();
 }

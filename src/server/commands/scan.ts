@@ -7,7 +7,8 @@ import { argEnd, argInteger, argIs, argStart, type Call, failSyntax } from "../c
 import { matchGlob } from "../glob.ts";
 import { INVALID_CURSOR, ReplyError } from "../replies.ts";
 import type { ByteRange } from "../types/byte-range.ts";
-import { type Elements, prependReply, readHead } from "./collections.ts";
+import { prependReply, readHead } from "./collections.ts";
+import { Elements, type ElementsKind } from "./elements.ts";
 
 const INVALID_CURSOR_ERROR = new ReplyError(INVALID_CURSOR);
 const COUNT_DEFAULT = 10;
@@ -58,23 +59,17 @@ export function readScanOptions(call: Call, from: number, takesType = false): Sc
   return options;
 }
 
-/**
- * HSCAN, SSCAN, ZSCAN: `key cursor [MATCH pattern] [COUNT n]`.
- * @param open makes the elements of a collection, with values or scores
- */
-export function scanCollection(
-  call: Call,
-  type: number,
-  open: (call: Call, head: number, isWide: boolean) => Elements,
-): void {
+/** HSCAN, SSCAN, ZSCAN: `key cursor [MATCH pattern] [COUNT n]`. */
+export function scanCollection(call: Call, kind: ElementsKind): void {
   const cursor = argCursor(call, 2);
-  const head = readHead(call, 1, type);
+  const head = readHead(call, 1, kind.type);
   if (head === 0) {
     replyEmptyScan(call);
     return;
   }
   const options = readScanOptions(call, 3);
-  replyScan(call, cursor, options, new ElementScan(call, options, open(call, head, true)));
+  const elements = new Elements(call, head, kind, true);
+  replyScan(call, cursor, options, new ElementScan(call, options, elements));
 }
 
 /** What a scan goes through, step by step. */

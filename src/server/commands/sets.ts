@@ -21,12 +21,12 @@ import {
   argCount,
   checkKeyLength,
   checkMemberLengths,
-  type Elements,
   headToGrow,
   readHead,
   removeNamed,
   replyRange,
 } from "./collections.ts";
+import type { ElementsKind } from "./elements.ts";
 import { pickRandom } from "./picks.ts";
 import { scanCollection } from "./scan.ts";
 
@@ -148,46 +148,13 @@ function popSome(call: Call, entry: number, head: number, wanted: number): void 
   call.propagateAs = commands;
 }
 
-/** Members. Uses the file's walk: one at a time. */
-class SetElements implements Elements {
-  readonly width = 1;
-  readonly shown = walk.member;
-  readonly #call: Call;
-  readonly #head: number;
-
-  constructor(call: Call, head: number) {
-    this.#call = call;
-    this.#head = head;
-  }
-
-  get length(): number {
-    return setLength(this.#call.arena, this.#head);
-  }
-
-  begin(): void {
-    walk.begin(this.#call.arena, this.#head);
-  }
-
-  beginScan(cursor: number): number {
-    return walk.beginScan(this.#call.arena, this.#head, cursor);
-  }
-
-  next(): boolean {
-    return walk.next();
-  }
-
-  random(): void {
-    setRandom(this.#call.arena, this.#head, Math.random, walk.member);
-  }
-
-  reply(): void {
-    replyRange(this.#call, walk.member);
-  }
-}
-
-function openMembers(call: Call, head: number): Elements {
-  return new SetElements(call, head);
-}
+const MEMBERS: ElementsKind = {
+  type: SET,
+  walk,
+  shown: walk.member,
+  length: setLength,
+  random: (arena, head) => setRandom(arena, head, Math.random, walk.member),
+};
 
 export const SET_HANDLERS = {
   SADD: add,
@@ -197,7 +164,7 @@ export const SET_HANDLERS = {
   SMISMEMBER: areMembers,
   SMOVE: move,
   SPOP: pop,
-  SRANDMEMBER: (call) => pickRandom(call, SET, "", openMembers),
+  SRANDMEMBER: (call) => pickRandom(call, MEMBERS, ""),
   SREM: (call) => removeNamed(call, SET, setRemove, setLength),
-  SSCAN: (call) => scanCollection(call, SET, openMembers),
+  SSCAN: (call) => scanCollection(call, MEMBERS),
 } as const satisfies Record<string, Handler>;

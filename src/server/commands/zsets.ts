@@ -34,12 +34,12 @@ import {
   argAtLeastOne,
   argCount,
   checkMemberLengths,
-  type Elements,
   headToGrow,
   readHead,
   removeNamed,
   replyRange,
 } from "./collections.ts";
+import type { ElementsKind } from "./elements.ts";
 import { pickRandom } from "./picks.ts";
 import { scanCollection } from "./scan.ts";
 
@@ -279,48 +279,16 @@ function popFromFirstOf(call: Call): void {
   call.out.nilArray();
 }
 
-/** Members, with their scores where these are wanted. Uses the file's walk: one at a time. */
-class ZsetElements implements Elements {
-  readonly width: number;
-  readonly shown = walk.member;
-  readonly #call: Call;
-  readonly #head: number;
-
-  constructor(call: Call, head: number, withScores: boolean) {
-    this.#call = call;
-    this.#head = head;
-    this.width = withScores ? 2 : 1;
-  }
-
-  get length(): number {
-    return zsetLength(this.#call.arena, this.#head);
-  }
-
-  begin(): void {
-    walk.begin(this.#call.arena, this.#head, 0, false);
-  }
-
-  beginScan(cursor: number): number {
-    return walk.beginScan(this.#call.arena, this.#head, cursor);
-  }
-
-  next(): boolean {
-    return walk.next();
-  }
-
-  random(): void {
-    walk.score = zsetRandom(this.#call.arena, this.#head, Math.random, walk.member);
-  }
-
-  reply(): void {
-    replyRange(this.#call, walk.member);
-    if (this.width === 2) replyScore(this.#call, walk.score);
-  }
-}
-
-function openMembers(call: Call, head: number, isWide: boolean): Elements {
-  return new ZsetElements(call, head, isWide);
-}
+const MEMBERS: ElementsKind = {
+  type: ZSET,
+  walk,
+  shown: walk.member,
+  length: zsetLength,
+  random: (arena, head) => {
+    walk.score = zsetRandom(arena, head, Math.random, walk.member);
+  },
+  replyValue: (call) => replyScore(call, walk.score),
+};
 
 export const ZSET_HANDLERS = {
   ZADD: (call) => addWith(call, readAddOptions(call)),
@@ -330,10 +298,10 @@ export const ZSET_HANDLERS = {
   ZMSCORE: scores,
   ZPOPMAX: (call) => pop(call, true),
   ZPOPMIN: (call) => pop(call, false),
-  ZRANDMEMBER: (call) => pickRandom(call, ZSET, "withscores", openMembers),
+  ZRANDMEMBER: (call) => pickRandom(call, MEMBERS, "withscores"),
   ZRANK: (call) => rank(call, false),
   ZREM: (call) => removeNamed(call, ZSET, zsetRemove, zsetLength),
   ZREVRANK: (call) => rank(call, true),
-  ZSCAN: (call) => scanCollection(call, ZSET, openMembers),
+  ZSCAN: (call) => scanCollection(call, MEMBERS),
   ZSCORE: (call) => replyScoreOf(call, readHead(call, 1, ZSET), 2),
 } as const satisfies Record<string, Handler>;

@@ -204,7 +204,7 @@ export class ZsetWalk {
   #node = 0;
 
   /** @param rank of the first member shown; one that does not exist shows none */
-  begin(arena: Arena, head: number, rank: number, isBackward: boolean): void {
+  begin(arena: Arena, head: number, rank = 0, isBackward = false): void {
     this.#arena = arena;
     this.#isScan = false;
     this.#isBackward = isBackward;
