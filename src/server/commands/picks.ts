@@ -5,7 +5,7 @@
 
 import { argInteger, argIs, argText, type Call, failSyntax } from "../call.ts";
 import { OUT_OF_RANGE, ReplyError } from "../replies.ts";
-import { createSet, freeSet, setAdd, setLength } from "../types/set.ts";
+import { createSet, SET_TYPE, setAdd, setLength } from "../types/set.ts";
 import { ALL_ELEMENTS, readHead } from "./collections.ts";
 import { Elements, type ElementsKind } from "./elements.ts";
 
@@ -101,5 +101,5 @@ function pickDifferent(call: Call, elements: Elements, count: number): void {
     const { bytes, start, end } = elements.shown;
     if (setAdd(arena, picked, bytes, start, end)) elements.reply();
   }
-  freeSet(arena, picked, ALL_ELEMENTS);
+  SET_TYPE.release(arena, picked, ALL_ELEMENTS);
 }

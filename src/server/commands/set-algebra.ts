@@ -6,7 +6,15 @@
 
 import { argIs, type Call, failSyntax, type Handler } from "../call.ts";
 import { LIMIT_ERROR, NUMKEYS_ERROR, ReplyError } from "../replies.ts";
-import { createSet, freeSet, SetWalk, setAdd, setHas, setLength, setRemove } from "../types/set.ts";
+import {
+  createSet,
+  SET_TYPE,
+  SetWalk,
+  setAdd,
+  setHas,
+  setLength,
+  setRemove,
+} from "../types/set.ts";
 import { SET } from "../types/value-type.ts";
 import {
   ALL_ELEMENTS,
@@ -38,7 +46,7 @@ function store(call: Call, result: number): void {
 
 function replyAndFree(call: Call, result: number): void {
   replyMembers(call, result);
-  freeSet(call.arena, result, ALL_ELEMENTS);
+  SET_TYPE.release(call.arena, result, ALL_ELEMENTS);
 }
 
 /**

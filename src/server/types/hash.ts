@@ -6,14 +6,7 @@
 
 import { copyBytes } from "../../base/bytes.ts";
 import type { Arena } from "../arena/arena.ts";
-import {
-  createDict,
-  dictCount,
-  dictDrain,
-  dictFind,
-  dictInsert,
-  dictReplace,
-} from "../arena/dict.ts";
+import { createDict, dictCount, dictFind, dictInsert, dictReplace } from "../arena/dict.ts";
 import {
   createEntry,
   entryMemory,
@@ -23,7 +16,15 @@ import {
 } from "../arena/entry.ts";
 import { type ByteRange, createByteRange } from "./byte-range.ts";
 import { createHead, FORM_TABLE, headBody } from "./head.ts";
-import { memberHash, showName, TableWalk, tableBytes, tableRandom, tableRemove } from "./table.ts";
+import {
+  freeHeadAndTable,
+  headAndTableBytes,
+  memberHash,
+  showName,
+  TableWalk,
+  tableRandom,
+  tableRemove,
+} from "./table.ts";
 import type { ValueType } from "./value-type.ts";
 
 /** An empty hash. */
@@ -144,13 +145,6 @@ export class HashWalk {
   }
 }
 
-/** Frees about `budget` fields, then the hash. See ValueType.release. */
-export function freeHash(arena: Arena, head: number, budget: number): number {
-  const left = dictDrain(arena, headBody(arena, head), budget, (entry) => arena.free(entry));
-  if (left >= 0) arena.free(head);
-  return left;
-}
-
 /** A copy of a hash; its ref. */
 function copyHash(arena: Arena, head: number): number {
   const copy = createHash(arena);
@@ -163,17 +157,13 @@ function copyHash(arena: Arena, head: number): number {
   return copy;
 }
 
-function hashBytes(arena: Arena, head: number, samples: number): number {
-  return arena.capacity(head) + tableBytes(arena, headBody(arena, head), samples);
-}
-
 /** What the key space must know of hashes. */
 export const HASH_TYPE: ValueType = {
   name: "hash",
-  release: freeHash,
+  release: freeHeadAndTable,
   copy: copyHash,
   encoding: () => "hashtable",
-  bytes: hashBytes,
+  bytes: headAndTableBytes,
 };
 
 function showValue(arena: Arena, entry: number, value: ByteRange): void {

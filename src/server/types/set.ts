@@ -5,11 +5,19 @@
  */
 
 import type { Arena } from "../arena/arena.ts";
-import { createDict, dictCount, dictDrain, dictFind, dictInsert } from "../arena/dict.ts";
+import { createDict, dictCount, dictFind, dictInsert } from "../arena/dict.ts";
 import { createEntry } from "../arena/entry.ts";
 import { type ByteRange, createByteRange } from "./byte-range.ts";
 import { createHead, FORM_TABLE, headBody } from "./head.ts";
-import { memberHash, showName, TableWalk, tableBytes, tableRandom, tableRemove } from "./table.ts";
+import {
+  freeHeadAndTable,
+  headAndTableBytes,
+  memberHash,
+  showName,
+  TableWalk,
+  tableRandom,
+  tableRemove,
+} from "./table.ts";
 import type { ValueType } from "./value-type.ts";
 
 /** An empty set. */
@@ -91,13 +99,6 @@ export class SetWalk {
   }
 }
 
-/** Frees about `budget` members, then the set. See ValueType.release. */
-export function freeSet(arena: Arena, head: number, budget: number): number {
-  const left = dictDrain(arena, headBody(arena, head), budget, (entry) => arena.free(entry));
-  if (left >= 0) arena.free(head);
-  return left;
-}
-
 /** A copy of a set; its ref. */
 function copySet(arena: Arena, head: number): number {
   const copy = createSet(arena);
@@ -109,15 +110,11 @@ function copySet(arena: Arena, head: number): number {
   return copy;
 }
 
-function setBytes(arena: Arena, head: number, samples: number): number {
-  return arena.capacity(head) + tableBytes(arena, headBody(arena, head), samples);
-}
-
 /** What the key space must know of sets. */
 export const SET_TYPE: ValueType = {
   name: "set",
-  release: freeSet,
+  release: freeHeadAndTable,
   copy: copySet,
   encoding: () => "hashtable",
-  bytes: setBytes,
+  bytes: headAndTableBytes,
 };

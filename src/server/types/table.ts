@@ -1,6 +1,7 @@
 /**
  * What hashes, sets and sorted sets share about their dictionaries: how fields and members are
- * hashed, shown and removed, how all are visited or one is picked, and what a dictionary weighs.
+ * hashed, shown and removed, how all are visited or one is picked, what a dictionary weighs, and
+ * how it is freed.
  *
  * The hash is not the CRC of keys: that one is public, so a client could choose a million members
  * that share a bucket. This one starts from a number nobody outside knows.
@@ -11,6 +12,7 @@ import {
   dictBucket,
   dictBuckets,
   dictCount,
+  dictDrain,
   dictFind,
   dictRemove,
   dictScan,
@@ -24,6 +26,7 @@ import {
   entryNext,
 } from "../arena/entry.ts";
 import type { ByteRange } from "./byte-range.ts";
+import { headBody } from "./head.ts";
 
 /** Above this many bytes one call into the runtime is quicker than a loop (both about 40 ns). */
 const LOOP_BYTES_MAX = 64;
@@ -80,6 +83,18 @@ export function tableBytes(arena: Arena, dict: number, samples: number): number 
   }
   const average = seen === 0 ? 0 : bytes / seen;
   return dictTableBytes(arena, dict) + Math.round(average * dictCount(arena, dict));
+}
+
+/** Frees about `budget` entries of a collection that has only a head and a table, then both. */
+export function freeHeadAndTable(arena: Arena, head: number, budget: number): number {
+  const left = dictDrain(arena, headBody(arena, head), budget, (entry) => arena.free(entry));
+  if (left >= 0) arena.free(head);
+  return left;
+}
+
+/** Bytes of such a collection, judged by about `samples` entries; 0 weighs all. */
+export function headAndTableBytes(arena: Arena, head: number, samples: number): number {
+  return arena.capacity(head) + tableBytes(arena, headBody(arena, head), samples);
 }
 
 /** Chains of this length are taken whenever they are met, shorter ones in proportion. */

@@ -3,7 +3,6 @@ import { Arena } from "../../../src/server/arena/arena.ts";
 import { type ByteRange, createByteRange } from "../../../src/server/types/byte-range.ts";
 import {
   createHash,
-  freeHash,
   HASH_TYPE,
   HashWalk,
   hashGet,
@@ -14,7 +13,6 @@ import {
 } from "../../../src/server/types/hash.ts";
 import {
   createSet,
-  freeSet,
   SET_TYPE,
   SetWalk,
   setAdd,
@@ -76,10 +74,10 @@ describe("A hash", () => {
     expect(hashLength(arena, head)).toBe(model.size);
     const copy = HASH_TYPE.copy(arena, head);
     expect(HASH_TYPE.bytes(arena, head, 0)).toBeGreaterThan(model.size * 32);
-    expect(freeHash(arena, head, Number.MAX_SAFE_INTEGER)).toBeGreaterThan(0);
+    expect(HASH_TYPE.release(arena, head, Number.MAX_SAFE_INTEGER)).toBeGreaterThan(0);
     expect(hashContents(arena, copy)).toEqual(model);
     let steps = 1;
-    while (freeHash(arena, copy, 100) < 0) steps++;
+    while (HASH_TYPE.release(arena, copy, 100) < 0) steps++;
     expect(steps).toBeGreaterThan(5);
     expect(arena.usedBytes).toBe(before);
   });
@@ -130,9 +128,9 @@ describe("A set", () => {
     }
     expect(setLength(arena, head)).toBe(model.size);
     const copy = SET_TYPE.copy(arena, head);
-    expect(freeSet(arena, head, Number.MAX_SAFE_INTEGER)).toBeGreaterThan(0);
+    expect(SET_TYPE.release(arena, head, Number.MAX_SAFE_INTEGER)).toBeGreaterThan(0);
     expect(setContents(arena, copy)).toEqual(model);
-    while (freeSet(arena, copy, 100) < 0);
+    while (SET_TYPE.release(arena, copy, 100) < 0);
     expect(arena.usedBytes).toBe(before);
   });
 
