@@ -11,14 +11,18 @@ import { demand } from "./slice.ts";
 
 /** A back reference of 3 bytes yields at most this many: bounds what a short stream can claim. */
 const MAX_YIELD = 264;
+/** The longest string of the server: a stream that yields more is refused, however long it is. */
+const STRING_BYTES_MAX = 512 * 1024 * 1024;
 
 /**
  * Decompresses `src[from, to)` into a new buffer of exactly `length` bytes. Throws
  * `MalformedPayload` when the stream ends early, points before its start or yields another length;
- * a claimed length no stream of that size can reach is refused before anything is allocated.
+ * a claimed length that no stream of that size, or no string, can reach is refused before anything
+ * is allocated.
  */
 export function decompressLzf(src: Buffer, from: number, to: number, length: number): Buffer {
-  demand(length > 0 && length <= (to - from) * MAX_YIELD, "lzf length impossible");
+  const lengthMax = Math.min((to - from) * MAX_YIELD, STRING_BYTES_MAX);
+  demand(length > 0 && length <= lengthMax, "lzf length impossible");
   const out = Buffer.allocUnsafeSlow(length);
   let at = 0;
   let i = from;

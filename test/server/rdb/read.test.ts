@@ -141,6 +141,14 @@ describe("Malformed bodies", () => {
   }
 });
 
+test("A compressed string that claims 4.4 GB, of a stream long enough, is refused", () => {
+  const stream = Buffer.alloc(17 * 1024 * 1024, 0xff);
+  const head = [0, 0xc3, 0x80, 0, 0, 0, 0, 0x81, 0, 0, 0, 1, 6, 0, 0, 0];
+  const lengths = Buffer.from(head);
+  lengths.writeUInt32BE(stream.length, 3);
+  expect(read(sealed(Buffer.concat([lengths, stream]))).outcome).toBe("body");
+});
+
 describe("Forms only old servers write", () => {
   test("A zipmap is read as a hash, unused bytes skipped", () => {
     const map = [1, 1, 0x66, 2, 1, 0x76, 0x77, 0, 0xff];
