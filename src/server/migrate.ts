@@ -372,8 +372,7 @@ export class Migrations implements LinkOwner<Move> {
   #unlock(lock: number): void {
     this.#locks.delete(lock);
     this.isBusy = this.#locks.size > 0;
-    const clients = this.isBusy ? [] : this.#heldFromAll.splice(0);
-    clients.push(...this.#heldBack);
+    const clients = [...(this.isBusy ? [] : this.#heldFromAll.splice(0)), ...this.#heldBack];
     const moves = this.#waitingForLock;
     this.#heldBack = [];
     this.#waitingForLock = [];

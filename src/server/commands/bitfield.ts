@@ -124,10 +124,13 @@ function fit(
 }
 
 function runSteps(call: Call, steps: readonly Step[]): void {
-  const writes = steps.filter((step) => step.kind !== "get");
-  const end = Math.max(0, ...writes.map((step) => step.offset + step.type.bits));
+  /** Bits up to the end of what is written furthest; 0 when nothing is. */
+  let end = 0;
+  for (const { kind, offset, type } of steps) {
+    if (kind !== "get") end = Math.max(end, offset + type.bits);
+  }
   let entry: number;
-  if (writes.length === 0) {
+  if (end === 0) {
     entry = readTyped(call, 1, STRING);
   } else {
     entry = writeTyped(call, 1, STRING);

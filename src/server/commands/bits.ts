@@ -213,8 +213,12 @@ function bitOperation(call: Call): void {
     throw new ReplyError("ERR BITOP NOT must be called with a single source key.");
   }
   const sources: Bytes[] = [];
-  for (let i = 3; i < call.argc; i++) sources.push(bytesOf(call, readTyped(call, i, STRING)));
-  const length = Math.max(...sources.map((source) => source.length));
+  let length = 0;
+  for (let i = 3; i < call.argc; i++) {
+    const source = bytesOf(call, readTyped(call, i, STRING));
+    sources.push(source);
+    length = Math.max(length, source.length);
+  }
   // Not in the arena: the destination may be one of the sources.
   const result = Buffer.alloc(length);
   sources[0]!.memory.copy(result, 0, sources[0]!.start, sources[0]!.start + sources[0]!.length);

@@ -78,6 +78,26 @@ test("More repeated picks than a reply can hold are refused", () => {
   expect(own.show("SRANDMEMBER", "s", -REPEATED_PICKS_MAX - 1)).toBe("-ERR value is out of range");
 });
 
+/** More than a function takes as arguments, which is what `f(...array)` makes of an array. */
+const MANY = 800_000;
+/** Millions of arguments, on a machine that is busy with others. */
+const SLOW_MS = 60_000;
+
+test(
+  "BITOP takes as many keys, BITFIELD as many steps, as a request holds",
+  () => {
+    const own = new OwnServer();
+    own.ask(["SET", "last", "ab"]);
+    const keys = Array.from({ length: MANY }, () => "none");
+    expect(own.ask(["BITOP", "OR", "to", ...keys, "last"]).toString()).toBe(":2\r\n");
+    const steps = Array.from({ length: MANY }, () => ["SET", "u1", "7", "1"]).flat();
+    const reply = own.ask(["BITFIELD", "b", ...steps]).toString();
+    expect(reply).toStartWith(`*${MANY}\r\n:0\r\n:1\r\n`);
+    expect(own.show("GET", "b")).toBe("$\x01");
+  },
+  SLOW_MS,
+);
+
 describe("A removed collection", () => {
   const makers: readonly (readonly [string, (i: number) => (string | number)[]])[] = [
     ["list", (i) => ["RPUSH", "k", "x".repeat(4000) + i]],
