@@ -121,6 +121,7 @@ export const SERVER_CONFIG = {
     kind: "size",
     default: "1gb",
     min: 1024 * 1024,
+    max: 1024 * 1024 * 1024,
     comment: "A client whose unfinished request is longer is closed.",
   },
   "enable-debug-command": {
