@@ -51,6 +51,12 @@ function adminCommand(): Command {
     "codis admin rebalance --confirm --dashboard 127.0.0.1:18080\n" +
       "  codis admin --dashboard=127.0.0.1:18080 --rebalance --confirm     (the original's flags)",
   );
+  admin.addHelpText(
+    "after",
+    "\nEnvironment:\n" +
+      "  CODIS_DASHBOARD     the dashboard when --dashboard is not given\n" +
+      "  CODIS_PRODUCT_AUTH  product_auth of the dashboard: changes from other hosts need it",
+  );
   addVerb(admin, "status", "the cluster at a glance", () => async (dashboard) => {
     const { model, stats } = await dashboard.overview();
     const moving = stats.slots.filter((slot) => slot.action.state !== "").length;

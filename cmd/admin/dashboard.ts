@@ -1,13 +1,13 @@
 /**
  * Which dashboard a readable verb talks to: `--dashboard`, else $CODIS_DASHBOARD, else that of a
- * `codis up` whose data lies in ./codis-data.
+ * `codis up` whose data lies in ./codis-data. And the product's password, which the environment alone
+ * gives: everybody on a machine sees the arguments of its processes.
  */
 
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { DashboardClient } from "../../src/api/dashboard-client.ts";
 import { CodisError, errorText } from "../../src/base/errors.ts";
-import type { Topom } from "../../src/model/topom.ts";
 
 const UP_FILE = "codis-data/up.json";
 
@@ -33,18 +33,19 @@ export async function openDashboard(flags: VerbFlags): Promise<DashboardClient> 
       `No dashboard: there is no ./${UP_FILE}; name one with --dashboard ADDR or in $CODIS_DASHBOARD`,
     );
   }
-  const { product_name } = await modelAt(address);
-  return new DashboardClient(address, product_name);
-}
-
-async function modelAt(address: string): Promise<Topom> {
   try {
-    return await new DashboardClient(address, "").model();
+    const options = { productAuth: productAuthOfEnvironment() };
+    return (await DashboardClient.open(address, options)).client;
   } catch (error) {
     if (!(error instanceof CodisError) || error.code !== "unavailable") throw error;
     const step = "start it (codis up, codis dashboard) or name another with --dashboard ADDR";
     throw new CodisError("unavailable", `${errorText(error)}\nNo dashboard at ${address}: ${step}`);
   }
+}
+
+/** The product's password; "" when none is given. */
+export function productAuthOfEnvironment(): string {
+  return process.env.CODIS_PRODUCT_AUTH ?? "";
 }
 
 function upDashboard(): string | undefined {

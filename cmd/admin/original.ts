@@ -8,7 +8,7 @@
  */
 
 import { readFileSync } from "node:fs";
-import { proxyXauth, topomXauth } from "../../src/api/xauth.ts";
+import { proxyXauth, topomSecretXauth, topomXauth } from "../../src/api/xauth.ts";
 import { CodisError, errorText } from "../../src/base/errors.ts";
 import { parseLogLevel } from "../../src/base/log.ts";
 import { encodeJson } from "../../src/model/encode.ts";
@@ -16,6 +16,7 @@ import { MAPPINGS, type Mapping, offlineMapping, type Slot } from "../../src/mod
 import { SLOT_COUNT } from "../../src/slots/hash.ts";
 import { EXIT_DONE, EXIT_FAILED } from "../flags.ts";
 import { AdminApi } from "./admin-api.ts";
+import { productAuthOfEnvironment } from "./dashboard.ts";
 import { OFFLINE_ACTIONS } from "./offline.ts";
 import {
   type OptionNames,
@@ -96,7 +97,7 @@ async function runOnProxy(address: string, options: ParsedOptions): Promise<stri
     product_name: string;
     token: string;
   };
-  const auth = options.values.get("auth") ?? "";
+  const auth = options.values.get("auth") ?? productAuthOfEnvironment();
   const key = proxyXauth(model.product_name, auth, model.token);
   await api.get("xping", `/api/proxy/xping/${key}`);
   await isAction[1](api, key, options);
@@ -153,8 +154,7 @@ interface Topom {
 async function openTopom(address: string): Promise<Topom> {
   const api = new AdminApi(address, "dashboard");
   const model = (await api.get("model", "/api/topom/model")) as { product_name: string };
-  const key = topomXauth(model.product_name);
-  await api.get("xping", `/api/topom/xping/${key}`);
+  const key = await acceptedKey(api, model.product_name);
   const full = (path: string): string => `/api/topom/${path.replace("X", key)}`;
   return {
     address,
@@ -162,6 +162,22 @@ async function openTopom(address: string): Promise<Topom> {
     get: (name, path) => api.get(name, path.startsWith("/") ? path : full(path)),
     put: (name, path, body) => api.request(name, "PUT", full(path), body),
   };
+}
+
+/** The password's key if there is a password and the dashboard knows it, else the original's. */
+async function acceptedKey(api: AdminApi, productName: string): Promise<string> {
+  const xping = async (key: string): Promise<string> => {
+    await api.get("xping", `/api/topom/xping/${key}`);
+    return key;
+  };
+  const productAuth = productAuthOfEnvironment();
+  if (productAuth === "") return await xping(topomXauth(productName));
+  try {
+    return await xping(topomSecretXauth(productName, productAuth));
+  } catch (error) {
+    if (!(error instanceof CodisError) || error.code !== "denied") throw error;
+    return await xping(topomXauth(productName));
+  }
 }
 
 async function runOnDashboard(address: string, options: ParsedOptions): Promise<string> {

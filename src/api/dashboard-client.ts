@@ -3,6 +3,7 @@
  * use. Errors are those of http-client.ts. Source: Codis pkg/topom/topom_api.go `ApiClient`.
  */
 
+import { CodisError } from "../base/errors.ts";
 import { encodeJson } from "../model/encode.ts";
 import { GROUP } from "../model/group.ts";
 import { PROXY } from "../model/proxy.ts";
@@ -12,9 +13,14 @@ import { TOPOM, type Topom } from "../model/topom.ts";
 import { callAdmin, pathPart } from "./http-client.ts";
 import type { ClientOptions } from "./proxy-client.ts";
 import type { TopomOverview, TopomStats } from "./topom-stats.ts";
-import { topomXauth } from "./xauth.ts";
+import { topomSecretXauth, topomXauth } from "./xauth.ts";
 
 type Part = string | number;
+
+export interface DashboardOptions extends ClientOptions {
+  /** The product's password; absent or "" for none. */
+  readonly productAuth?: string;
+}
 
 export class DashboardClient {
   /** `host:port` of the dashboard's admin port. */
@@ -23,19 +29,39 @@ export class DashboardClient {
   readonly #timeoutMs: number | undefined;
 
   /** @param productName "" allows model() and overview() alone */
-  constructor(addr: string, productName: string, options: ClientOptions = {}) {
+  constructor(addr: string, productName: string, options: DashboardOptions = {}) {
+    const { productAuth = "" } = options;
     this.addr = addr;
-    this.#xauth = topomXauth(productName);
+    this.#xauth =
+      productAuth === "" ? topomXauth(productName) : topomSecretXauth(productName, productAuth);
     this.#timeoutMs = options.timeoutMs;
   }
 
-  /** Asks the dashboard for its product and makes a client that may do all. */
+  /**
+   * Asks the dashboard for its product and makes a client that may do all it can be allowed to:
+   * with the password's xauth where the dashboard knows it. An original does not, and takes the one
+   * without; so does one of ours that has no password.
+   */
   static async open(
     addr: string,
-    options: ClientOptions = {},
+    options: DashboardOptions = {},
   ): Promise<{ client: DashboardClient; model: Topom }> {
     const model = await new DashboardClient(addr, "", options).model();
-    return { client: new DashboardClient(addr, model.product_name, options), model };
+    const client = new DashboardClient(addr, model.product_name, options);
+    const isKnown = (options.productAuth ?? "") === "" || (await client.#isKnown());
+    if (isKnown) return { client, model };
+    const { productAuth: _, ...others } = options;
+    return { client: new DashboardClient(addr, model.product_name, others), model };
+  }
+
+  async #isKnown(): Promise<boolean> {
+    try {
+      await this.xping();
+      return true;
+    } catch (error) {
+      if (error instanceof CodisError && error.code === "denied") return false;
+      throw error;
+    }
   }
 
   async model(): Promise<Topom> {

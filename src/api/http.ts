@@ -2,8 +2,8 @@
  * Pure: an admin API as a table of routes. A request and an answer are plain values, so every route
  * is tested without a port; serve-admin.ts puts them on the wire.
  *
- *   AdminRequest ──> clean path? ──> route? ──> may change things? ──> xauth? ──> handler ──> value
- *                     └─ 301         └─ 404      └─ 800                └─ 800     └─ 800     └─ 200
+ *   AdminRequest ──> clean path? ──> route? ──> xauth? ──> may change things? ──> handler ──> value
+ *                     └─ 301         └─ 404      └─ 800     └─ 800                └─ 800     └─ 200
  *
  * What upstream's clients see is kept to the letter: 4-blank JSON, 404 as text, HEAD like GET, one
  * trailing slash accepted, gzip whenever the word is in Accept-Encoding, and status 800 for an
@@ -69,8 +69,10 @@ export interface AdminApi {
   readonly home: string;
   /** Throws CodisError when `xauth` is wrong, or nothing may be asked any more. */
   checkXauth(xauth: string): void;
-  /** Accept changes from other machines although there is no password. */
+  /** Accept every change from other machines. */
   readonly changesFromAnywhere: boolean;
+  /** An xauth that only those have who know the password: its changes are accepted from anywhere. */
+  isSecret?(xauth: string): boolean;
   /** Told of each accepted request that may change something; the xauth in `path` is masked. */
   onChange?(change: { method: string; path: string; peer: string; forwardedFor: string }): void;
   /** Told of each error answered with status 800, with its causes. */
@@ -130,8 +132,8 @@ async function callRoute(
   const { xauth } = context.params;
   const shownPath = showPath(route, context.params);
   try {
-    if (!isRead) checkOrigin(api, context.request);
     if (xauth !== undefined) api.checkXauth(xauth);
+    if (!isRead && !mayChange(api, xauth, context.request)) throw changeRefused(context.request);
     if (!isRead) api.onChange?.(describeChange(context.request, shownPath));
     if ("answer" in route) return await route.answer(context);
     return jsonAnswer(200, await route.reply(context));
@@ -143,18 +145,22 @@ async function callRoute(
 }
 
 /**
- * Without a password the xauth can be computed by anybody who can reach the port, so changes are
+ * An xauth without a password can be computed by anybody who can reach the port, so its changes are
  * taken only from this machine: loopback, or a connection to itself by one of its other addresses.
  */
-function checkOrigin(api: AdminApi, request: AdminRequest): void {
+function mayChange(api: AdminApi, xauth: string | undefined, request: AdminRequest): boolean {
+  if (api.changesFromAnywhere || (xauth !== undefined && api.isSecret?.(xauth))) return true;
   const peer = unmapped(request.remoteIp);
   // Nobody knows where a connection came from that is gone already: both addresses are empty.
-  const isOwn = peer !== "" && (isLoopback(peer) || peer === unmapped(request.localIp));
-  if (api.changesFromAnywhere || isOwn) return;
-  throw new CodisError(
+  return peer !== "" && (isLoopback(peer) || peer === unmapped(request.localIp));
+}
+
+function changeRefused(request: AdminRequest): CodisError {
+  return new CodisError(
     "denied",
-    `changes from ${peer} are refused while product_auth is empty: ` +
-      "set product_auth, or allow_remote_unauthenticated = true",
+    `changes from ${unmapped(request.remoteIp)} are refused without the product's password: set ` +
+      "product_auth here and give it to the caller (proxy: product_auth, codis admin: " +
+      "$CODIS_PRODUCT_AUTH), or set allow_remote_unauthenticated = true here",
   );
 }
 

@@ -1,6 +1,6 @@
 /**
- * The two names that upstream derives by hashing: the xauth a caller of an admin API must know, and
- * the token by which a dashboard knows a proxy again.
+ * The names that upstream derives by hashing: the xauth a caller of an admin API must know, and the
+ * token by which a dashboard knows a proxy again. One xauth is ours: the secret one of a dashboard.
  * Source: Codis pkg/utils/rpc/crypto.go.
  */
 
@@ -8,9 +8,17 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { networkInterfaces } from "node:os";
 import { CodisError } from "../base/errors.ts";
 
-/** What a caller of a dashboard's API must know; 32 hex digits. No password is part of it. */
+/**
+ * What a caller of a dashboard's API must know; 32 hex digits. No password is part of it, and the
+ * dashboard tells everybody its product: whoever reaches the port can make it.
+ */
 export function topomXauth(productName: string): string {
   return newXauth(productName);
+}
+
+/** Ours: stands in the same place, and shows that the caller knows the product's password. */
+export function topomSecretXauth(productName: string, productAuth: string): string {
+  return newXauth(productName, productAuth);
 }
 
 /** What a caller of a proxy's API must know; 32 hex digits. `token` is in the proxy's model. */
@@ -47,12 +55,15 @@ export function hardwareAddresses(): string[] {
   return macs;
 }
 
-/**
- * Throws CodisError "denied" unless `given` is `expected`; takes the same time for every wrong one.
- */
-export function checkXauth(expected: string, given: string): void {
+/** Takes the same time for every wrong one. */
+export function isXauth(expected: string, given: string): boolean {
   const wanted = Buffer.from(expected);
   const bytes = Buffer.from(given);
-  if (bytes.length === wanted.length && timingSafeEqual(bytes, wanted)) return;
+  return bytes.length === wanted.length && timingSafeEqual(bytes, wanted);
+}
+
+/** Throws CodisError "denied" unless `given` is `expected`. */
+export function checkXauth(expected: string, given: string): void {
+  if (isXauth(expected, given)) return;
   throw new CodisError("denied", "invalid xauth, please check product name & auth");
 }

@@ -7,19 +7,20 @@ import type { AdminApi, Route, RouteContext } from "../api/http.ts";
 import type { Health } from "../api/metrics.ts";
 import { healthRoutes, metric } from "../api/metrics.ts";
 import { bodyOf, flagParam, integerParam } from "../api/params.ts";
-import { checkXauth } from "../api/xauth.ts";
+import { checkXauth, isXauth, topomSecretXauth, topomXauth } from "../api/xauth.ts";
 import { CodisError } from "../base/errors.ts";
 import { MAPPINGS } from "../model/slot.ts";
 import { TOPOM } from "../model/topom.ts";
 import type { Topom } from "./topom.ts";
 
 export interface DashboardApiOptions {
-  readonly xauth: string;
+  /** Callers that know it change things from other machines too; "" for none. */
+  readonly productAuth: string;
   readonly version: string;
   readonly compile: string;
   /** The configuration as shown. */
   readonly config: Readonly<Record<string, string | number | boolean>>;
-  /** Accept changes from other machines although there is no password. */
+  /** Accept changes from other machines without a password. */
   readonly changesFromAnywhere: boolean;
   /** Throws CodisError "usage" for an unknown level. */
   setLogLevel(level: string): void;
@@ -28,13 +29,18 @@ export interface DashboardApiOptions {
 }
 
 export function dashboardApi(topom: Topom, options: DashboardApiOptions): AdminApi {
-  const { onChange, onError, changesFromAnywhere } = options;
+  const { onChange, onError, changesFromAnywhere, productAuth } = options;
+  const { product_name } = topom.model;
+  const xauth = topomXauth(product_name);
+  const secretXauth = topomSecretXauth(product_name, productAuth);
+  const isSecret = (given: string): boolean => productAuth !== "" && isXauth(secretXauth, given);
   return {
     home: "/topom",
     changesFromAnywhere,
+    isSecret,
     checkXauth: (given) => {
       if (topom.isClosed) throw new CodisError("closed", "use of closed topom");
-      checkXauth(options.xauth, given);
+      if (!isSecret(given)) checkXauth(xauth, given);
     },
     routes: [
       ...readRoutes(topom, options),

@@ -45,7 +45,7 @@ export const DASHBOARD_CONFIG = {
   product_auth: {
     kind: "string",
     default: "",
-    comment: "Password of all servers of the product, and part of the proxies' key.",
+    comment: "Password of all servers of the product, and part of the keys of the HTTP APIs.",
     secret: "omit",
   },
   migration_method: {
@@ -133,8 +133,8 @@ export const DASHBOARD_CONFIG = {
     kind: "bool",
     default: false,
     comment:
-      "Accept changes through the HTTP API from other machines although product_auth is empty. Ours: " +
-      "the original accepts them always.",
+      "Accept changes through the HTTP API from other machines without product_auth, as the " +
+      "original does always: its codis-admin, codis-fe, codis-ha and codis-proxy need it there.",
   },
 } as const satisfies ConfigTable;
 

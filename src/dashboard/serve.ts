@@ -11,7 +11,7 @@ import { type AdminRequest, type AdminResponse, createHandler } from "../api/htt
 import { advertisedAddress, processIdentity } from "../api/identity.ts";
 import { ProxyClient } from "../api/proxy-client.ts";
 import { serveAdmin } from "../api/serve-admin.ts";
-import { hardwareAddresses, newToken, proxyXauth, topomXauth } from "../api/xauth.ts";
+import { hardwareAddresses, newToken, proxyXauth } from "../api/xauth.ts";
 import { systemClock } from "../base/clock.ts";
 import { configToJson } from "../base/config.ts";
 import { CodisError, errorText } from "../base/errors.ts";
@@ -125,11 +125,11 @@ function makeHandler(
 ): (request: AdminRequest) => Promise<AdminResponse> {
   return createHandler(
     dashboardApi(topom, {
-      xauth: topomXauth(config.product_name),
+      productAuth: config.product_auth,
       version,
       compile,
       config: configToJson(DASHBOARD_CONFIG, config),
-      changesFromAnywhere: config.product_auth !== "" || config.allow_remote_unauthenticated,
+      changesFromAnywhere: config.allow_remote_unauthenticated,
       setLogLevel: (level) => {
         const wanted = parseLogLevel(level);
         if (wanted === undefined) throw new CodisError("usage", "invalid loglevel");

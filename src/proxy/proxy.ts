@@ -253,6 +253,7 @@ export class CodisProxy implements ProxyControl {
     try {
       await register(source, {
         productName: this.model.product_name,
+        productAuth: this.#options.config.product_auth,
         adminAddr: this.model.admin_addr,
         isSettled: () => this.#isOnline || this.isClosed,
         pause: (ms) => this.#pause(ms),

@@ -29,6 +29,8 @@ export type DashboardSource =
 
 export interface RegisterPort {
   readonly productName: string;
+  /** The product's password, which a dashboard on another machine asks for; "" for none. */
+  readonly productAuth: string;
   /** Our advertised admin address. */
   readonly adminAddr: string;
   /** Online already, or closed: there is nothing left to ask for. */
@@ -66,7 +68,7 @@ export async function register(source: DashboardSource, port: RegisterPort): Pro
 
 async function attempt(source: DashboardSource, port: RegisterPort): Promise<void> {
   const addr = await findDashboard(source, port.productName);
-  const { client, model } = await DashboardClient.open(addr);
+  const { client, model } = await DashboardClient.open(addr, { productAuth: port.productAuth });
   if (model.product_name !== port.productName) {
     const got = encodeRecord(TOPOM, model);
     throw new CodisError("usage", `unexcepted product name, got model =\n${got}`);

@@ -150,6 +150,17 @@ describe("an admin handler", () => {
     expect(answer.body).toContain("invalid xauth, please check product name \\u0026 auth");
   });
 
+  test("takes changes from other machines with the password's xauth", async () => {
+    const away = { remoteIp: "10.0.0.9", localIp: "10.0.0.1" };
+    const status = async (secret: string, xauth = XAUTH): Promise<number> => {
+      const handle = handler({ isSecret: (given) => given === secret });
+      return (await handle(request("PUT", `/api/proxy/start/${xauth}`, away))).status;
+    };
+    expect([await status(XAUTH), await status("another")]).toEqual([200, 800]);
+    // What isSecret says does not stand in for checkXauth.
+    expect(await status("0123", "0123")).toBe(800);
+  });
+
   test("takes changes without a password only from this machine", async () => {
     const target = `/api/proxy/start/${XAUTH}`;
     const away = { remoteIp: "::ffff:10.0.0.9", localIp: "::ffff:10.0.0.1" };

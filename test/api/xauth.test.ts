@@ -1,6 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { checkXauth, newToken, proxyXauth, topomXauth } from "../../src/api/xauth.ts";
+import {
+  checkXauth,
+  newToken,
+  proxyXauth,
+  topomSecretXauth,
+  topomXauth,
+} from "../../src/api/xauth.ts";
 
 interface TokenVector {
   readonly product_name: string;
@@ -32,6 +38,8 @@ describe("xauth and token", () => {
 
   test("of a dashboard are made of fewer segments", () => {
     expect(topomXauth("codis-demo")).toBe("95b62887719520f17e312eaa76d28f2b");
+    // Two hosts of different versions must agree on ours too: it does not change any more.
+    expect(topomSecretXauth("codis-demo", "pw")).toBe("e33c0551f932cea82bd8d3d97b332cb9");
     expect(newToken(["02:00:00:00:00:01"], "codis-demo", "[::]:18080")).toBe(
       "db3f56c1361a99bf4f36cb619c68cc6e",
     );

@@ -2,28 +2,35 @@
 
 import { afterAll, afterEach, beforeEach, expect, spyOn, test } from "bun:test";
 import { runAdmin } from "../../cmd/admin/admin.ts";
+import { jsonAnswer } from "../../src/api/http.ts";
+import { serveAdmin } from "../../src/api/serve-admin.ts";
+import { topomSecretXauth, topomXauth } from "../../src/api/xauth.ts";
 
 let requests = 0;
-const dashboard = Bun.serve({
-  port: 0,
-  hostname: "127.0.0.1",
-  fetch: () => {
-    requests++;
-    return new Response("{}");
-  },
+/** What the dashboard was asked, and the keys that it knows. */
+let asked: string[] = [];
+let known: readonly string[] = [];
+const dashboard = await serveAdmin("127.0.0.1:0", async ({ method, target }) => {
+  requests++;
+  asked.push(`${method} ${target}`);
+  const key = /[0-9a-f]{32}/.exec(target)?.[0];
+  if (key === undefined) return jsonAnswer(200, { product_name: "demo" });
+  if (known.includes(key)) return jsonAnswer(200, "OK");
+  return jsonAnswer(800, { Cause: "invalid xauth, please check product name & auth" });
 });
 const outerDashboard = process.env.CODIS_DASHBOARD;
-process.env.CODIS_DASHBOARD = `127.0.0.1:${dashboard.port}`;
+process.env.CODIS_DASHBOARD = dashboard.address;
 afterAll(async () => {
   if (outerDashboard === undefined) delete process.env.CODIS_DASHBOARD;
   else process.env.CODIS_DASHBOARD = outerDashboard;
-  await dashboard.stop(true);
+  await dashboard.close();
 });
 
 let printed = "";
 const spies = [spyOn(process.stdout, "write"), spyOn(process.stderr, "write")];
 beforeEach(() => {
   requests = 0;
+  asked = [];
   printed = "";
   for (const spy of spies) {
     spy.mockImplementation((text) => {
@@ -44,6 +51,33 @@ for (const words of [[], ["group"], ["proxy"], ["slot"]]) {
     expect(await runAdmin([...words, "--help"])).toBe(0);
     const example = ["  codis admin", ...words].join(" ");
     expect(printed).toContain(`\nExample:\n${example}`);
+  });
+}
+
+test("codis admin --help tells where the password is read from", async () => {
+  expect(await runAdmin(["--help"])).toBe(0);
+  expect(printed).toContain("CODIS_PRODUCT_AUTH");
+});
+
+for (const words of ["reload", `--dashboard=${dashboard.address} --reload`]) {
+  test(`codis admin ${words.replace(dashboard.address, "ADDR")} shows that it knows the password`, async () => {
+    const [weak, secret] = [topomXauth("demo"), topomSecretXauth("demo", "pw")];
+    const reload = (key: string): string => `PUT /api/topom/reload/${key}`;
+    process.env.CODIS_PRODUCT_AUTH = "pw";
+    try {
+      known = [weak, secret];
+      expect(await runAdmin(words.split(" "))).toBe(0);
+      expect(asked.at(-1)).toBe(reload(secret));
+      // An original, or a dashboard without a password.
+      known = [weak];
+      expect(await runAdmin(words.split(" "))).toBe(0);
+      expect(asked.at(-1)).toBe(reload(weak));
+    } finally {
+      delete process.env.CODIS_PRODUCT_AUTH;
+    }
+    expect(await runAdmin(words.split(" "))).toBe(0);
+    expect(asked.at(-1)).toBe(reload(weak));
+    expect(printed).not.toContain("PANIC");
   });
 }
 

@@ -114,6 +114,31 @@ test("Members that refuse, hang or answer are told apart in the statistics", asy
   expect(shapes(stats.proxy.stats)).toEqual(shapes(failures.proxy.stats));
 });
 
+test("Another host changes things only with the password's key, which the product's name is not", async () => {
+  const away = "10.0.0.9";
+  const create = async (world: DashboardWorld, key: string, from: string): Promise<string> => {
+    const { body } = await world.request("PUT", `/api/topom/group/create/${key}/1`, "", from);
+    return String(body);
+  };
+  const guarded = new DashboardWorld(FORWARD_SEMI_ASYNC, "pw");
+  const open = new DashboardWorld(FORWARD_SEMI_ASYNC);
+  await guarded.start();
+  await open.start();
+  const refusal = await create(guarded, "{xauth}", away);
+  for (const part of [away, "product_auth", "CODIS_PRODUCT_AUTH", "allow_remote_unauthenticated"]) {
+    expect(refusal).toContain(part);
+  }
+  expect(await create(open, "{xauth}", away)).toBe(refusal);
+  // Without a password there is no secret: nobody can make one of the empty password.
+  expect(await create(open, "{secret}", away)).toContain("invalid xauth");
+  expect(await create(open, "{secret}", "127.0.0.1")).toContain("invalid xauth");
+  expect(await create(guarded, "0".repeat(32), away)).toContain("invalid xauth");
+  expect(await create(guarded, "{secret}", away)).toBe('"OK"');
+  expect(await create(open, "{xauth}", "127.0.0.1")).toBe('"OK"');
+  expect(await create(guarded, "{xauth}", "127.0.0.1")).toContain("group-[1] already exists");
+  expect((await guarded.request("GET", "/api/topom/stats/{xauth}", "", away)).status).toBe(200);
+});
+
 test("INFO becomes pairs, and a replica names its master", () => {
   const shown = readGolden<Record<string, string>>("dashboard/get/group-info-replica.json");
   const { master_addr, maxmemory, ...lines } = shown;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { AdminRequest, AdminResponse } from "../../src/api/http.ts";
 import { jsonAnswer } from "../../src/api/http.ts";
 import { type AdminServer, serveAdmin } from "../../src/api/serve-admin.ts";
-import { topomXauth } from "../../src/api/xauth.ts";
+import { topomSecretXauth, topomXauth } from "../../src/api/xauth.ts";
 import { encodeRecord } from "../../src/model/encode.ts";
 import { topomPath } from "../../src/model/paths.ts";
 import { TOPOM } from "../../src/model/topom.ts";
@@ -20,11 +20,22 @@ afterEach(async () => {
   dashboard = undefined;
 });
 
-/** A dashboard that answers `online` with the given causes in turn, then with OK. */
-async function startDashboard(productName: string, causes: string[]): Promise<string[]> {
+/**
+ * A dashboard that answers `online` with the given causes in turn, then with OK.
+ * @param known the keys it accepts
+ */
+async function startDashboard(
+  productName: string,
+  causes: string[],
+  known: readonly string[] = [X],
+): Promise<string[]> {
   const seen: string[] = [];
   const answer = ({ method, target }: AdminRequest): AdminResponse => {
     seen.push(`${method} ${target}`);
+    const key = /\/([0-9a-f]{32})(\/|$)/.exec(target)?.[1];
+    if (key !== undefined && !known.includes(key)) {
+      return jsonAnswer(800, { Cause: "invalid xauth, please check product name & auth" });
+    }
     if (method === "GET") return jsonAnswer(200, { ...TOPOM.zero(), product_name: productName });
     const Cause = causes.shift();
     return Cause === undefined ? jsonAnswer(200, "OK") : jsonAnswer(800, { Cause, Stack: null });
@@ -35,6 +46,7 @@ async function startDashboard(productName: string, causes: string[]): Promise<st
 
 class Recorder implements RegisterPort {
   readonly productName = "demo";
+  productAuth = "";
   readonly adminAddr = "10.0.0.5:11080";
   readonly retries: [string, number][] = [];
   pauses = 0;
@@ -60,6 +72,23 @@ describe("register", () => {
     const online = `PUT /api/topom/proxy/online/${X}/10.0.0.5%3A11080`;
     const model = "GET /api/topom/model";
     expect(seen).toEqual([model, online, model, online]);
+  });
+
+  test("shows a dashboard that it knows the password, and does without at an original", async () => {
+    const secret = topomSecretXauth("demo", "pw");
+    const online = (key: string): string => `PUT /api/topom/proxy/online/${key}/10.0.0.5%3A11080`;
+    const [model, xping] = ["GET /api/topom/model", `GET /api/topom/xping/${secret}`];
+    for (const [known, wanted] of [
+      [[secret, X], secret],
+      [[X], X],
+    ] as const) {
+      const seen = await startDashboard("demo", [], known);
+      const port = new Recorder();
+      port.productAuth = "pw";
+      await register({ kind: "dashboard", addr: dashboard!.address }, port);
+      expect([seen, port.retries]).toEqual([[model, xping, online(wanted)], []]);
+      await dashboard!.close();
+    }
   });
 
   test("gives up at once when the dashboard is another product's", async () => {

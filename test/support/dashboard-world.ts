@@ -6,7 +6,7 @@
 
 import { type AdminResponse, createHandler } from "../../src/api/http.ts";
 import type { ProxyStats } from "../../src/api/proxy-stats.ts";
-import { topomXauth } from "../../src/api/xauth.ts";
+import { topomSecretXauth, topomXauth } from "../../src/api/xauth.ts";
 import { CodisError } from "../../src/base/errors.ts";
 import { createLog } from "../../src/base/log.ts";
 import { dashboardApi } from "../../src/dashboard/api.ts";
@@ -104,12 +104,14 @@ export class DashboardWorld {
   readonly servers = new Map<string, FakeServer>();
   readonly events: WorldEvent[] = [];
   readonly #forwardMethod: number;
+  readonly #productAuth: string;
   readonly #waits = new Set<Wait>();
   #topom: Topom | undefined;
   #handle: ReturnType<typeof createHandler> | undefined;
 
-  constructor(forwardMethod = 0) {
+  constructor(forwardMethod = 0, productAuth = "") {
     this.#forwardMethod = forwardMethod;
+    this.#productAuth = productAuth;
     this.coordinator.onWrite = ({ op, path, data }) => {
       const store = nameOfNode(path);
       if (store === "topom") return;
@@ -146,7 +148,7 @@ export class DashboardWorld {
     });
     this.#handle = createHandler(
       dashboardApi(this.topom, {
-        xauth: topomXauth(PRODUCT),
+        productAuth: this.#productAuth,
         version: "v",
         compile: "c",
         config: {},
@@ -176,14 +178,21 @@ export class DashboardWorld {
     return server;
   }
 
-  /** @param path with `{xauth}` where the key belongs */
-  async request(method: string, path: string, body = ""): Promise<AdminResponse> {
+  /** @param path with `{xauth}` where the key belongs, `{secret}` for the one with the password */
+  async request(
+    method: string,
+    path: string,
+    body = "",
+    remoteIp = "127.0.0.1",
+  ): Promise<AdminResponse> {
     const answering = this.#handle!({
       method,
-      target: path.replace("{xauth}", topomXauth(PRODUCT)),
+      target: path
+        .replace("{xauth}", topomXauth(PRODUCT))
+        .replace("{secret}", topomSecretXauth(PRODUCT, this.#productAuth)),
       headers: {},
       body: Buffer.from(body),
-      remoteIp: "127.0.0.1",
+      remoteIp,
       localIp: "127.0.0.1",
     });
     return await answering;
