@@ -40,6 +40,14 @@ export function isUnknownCommand(text: string): boolean {
   return /^ERR unknown command\b/i.test(text);
 }
 
+/**
+ * The error of a server that does not know a command, without the request, which it repeats: that
+ * may hold a password, and errors are logged, shown and sent to clients.
+ */
+export function withoutArguments(text: string): string {
+  return text.replace(/, with args beginning with:.*$/s, "");
+}
+
 /** Whether MIGRATE failed because the target has one of the keys. */
 export function isBusyKey(text: string): boolean {
   return text.includes("BUSYKEY");

@@ -18,7 +18,7 @@
 
 import { parseAddress } from "../base/address.ts";
 import { CodisError } from "../base/errors.ts";
-import { isBusyKey, migrateRequest } from "../commands/family.ts";
+import { isBusyKey, migrateRequest, withoutArguments } from "../commands/family.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import { slotOf } from "../slots/hash.ts";
 import { type MoveConnection, type MovePort, mayGoOn, type Route } from "./migrate-runner.ts";
@@ -213,7 +213,7 @@ async function migrate(
   let failure = "";
   for (const replace of [false, true]) {
     const reply = await connection.call(...migrateRequest({ ...target, replace }, keys));
-    failure = reply instanceof ErrorReply ? reply.text : "";
+    failure = reply instanceof ErrorReply ? withoutArguments(reply.text) : "";
     if (!isBusyKey(failure)) break;
   }
   return failure;

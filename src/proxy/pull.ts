@@ -13,7 +13,12 @@
 
 import { parseAddress } from "../base/address.ts";
 import { indexOfByte } from "../base/bytes.ts";
-import { isBusyKey, isUnknownCommand, migrateRequest } from "../commands/family.ts";
+import {
+  isBusyKey,
+  isUnknownCommand,
+  migrateRequest,
+  withoutArguments,
+} from "../commands/family.ts";
 import { encodeRequest } from "../resp/encoder.ts";
 import type { Message } from "./forward.ts";
 import { typeTag } from "./replies.ts";
@@ -94,7 +99,8 @@ export type PullVerdict =
 export function judgePull(way: PullWay, isReplacing: boolean, reply: Buffer): PullVerdict {
   const isError = reply[0] === MINUS;
   if (isError && isUnknownCommand(lineText(reply, 0))) {
-    return { next: "unknown", text: `bad slotsmgrt resp: ${lineText(reply, 0)}` };
+    const text = withoutArguments(lineText(reply, 0));
+    return { next: "unknown", text: `bad slotsmgrt resp: ${text}` };
   }
   if (way === WRAPPER) return judgeWrapped(reply);
   if (reply[0] === (way === TAG_ONE ? COLON : PLUS)) return { next: "forward" };

@@ -11,6 +11,7 @@
 import { parseAddress } from "../base/address.ts";
 import { CodisError, errorText } from "../base/errors.ts";
 import { Fifo } from "../base/fifo.ts";
+import { withoutArguments } from "../commands/family.ts";
 import type { Connection, ConnectionOwner } from "../net/connection.ts";
 import { dial } from "../net/dial.ts";
 import { encodeRequest } from "../resp/encoder.ts";
@@ -68,7 +69,7 @@ export class RedisClient implements ConnectionOwner {
       const reply = await client!.call("AUTH", auth);
       if (reply instanceof ErrorReply) {
         client!.close();
-        throw new CodisError("denied", reply.text);
+        throw new CodisError("denied", withoutArguments(reply.text));
       }
     }
     return client!;

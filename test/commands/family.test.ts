@@ -1,7 +1,12 @@
 /** What moving keys between families of servers is made of. */
 
 import { expect, test } from "bun:test";
-import { isBusyKey, isUnknownCommand, migrateRequest } from "../../src/commands/family.ts";
+import {
+  isBusyKey,
+  isUnknownCommand,
+  migrateRequest,
+  withoutArguments,
+} from "../../src/commands/family.ts";
 
 test("Servers of every age say alike that they do not know a command", () => {
   expect(isUnknownCommand("ERR unknown command 'SLOTSINFO'")).toBe(true);
@@ -11,6 +16,14 @@ test("Servers of every age say alike that they do not know a command", () => {
   expect(isUnknownCommand("ERR Unknown command 'slotsinfo'")).toBe(true);
   expect(isUnknownCommand("ERR unknown subcommand 'x'")).toBe(false);
   expect(isUnknownCommand("NOAUTH Authentication required.")).toBe(false);
+});
+
+test("The request that a server repeats when it does not know the command is left out", () => {
+  const quoted = "'h' '1' '' '0' '3' 'AUTH' 'pw' ";
+  const text = `ERR unknown command 'MIGRATE', with args beginning with: ${quoted}`;
+  expect(withoutArguments(text)).toBe("ERR unknown command 'MIGRATE'");
+  expect(withoutArguments(text.replaceAll("'", "`"))).toBe("ERR unknown command `MIGRATE`");
+  expect(withoutArguments("IOERR error or timeout")).toBe("IOERR error or timeout");
 });
 
 test("MIGRATE names its keys last, and REPLACE and AUTH only when there is need", () => {

@@ -219,6 +219,19 @@ test("What fails for one slot does not concern the others in its sweep", async (
   expect(source.databases.get(0)).toEqual(keysOf(1, 15));
 });
 
+test("A server that knows no MIGRATE repeats the password in its error, which is not passed on", async () => {
+  const source = new StockSource();
+  source.databases.set(0, keysOf(1, 1));
+  source.answer = ([name]) =>
+    name === "MIGRATE"
+      ? new ErrorReply("ERR unknown command 'MIGRATE', with args beginning with: 'AUTH' 'pw' ")
+      : undefined;
+  const move = moveSlot(source.port, 1);
+  await expect(move).rejects.toEqual(
+    new CodisError("unavailable", "ERR unknown command 'MIGRATE'"),
+  );
+});
+
 test("A server that is lost, or answers otherwise than SCAN does, fails all slots of the sweep", async () => {
   for (const answer of [
     () => {

@@ -94,6 +94,9 @@ test("The password is sent first, and a refusal is told in the server's words", 
     "denied",
     "ERR Client sent AUTH, but no password is set",
   ]);
+  server.answer = () => "-ERR unknown command 'AUTH', with args beginning with: 'pw' \r\n";
+  const unknown = await failureOf(RedisClient.connect(server.addr, { ...OPTIONS, auth: "pw" }));
+  expect(unknown.message).toBe("ERR unknown command 'AUTH'");
 });
 
 test("A refused connection and a bad address are told in Go's words", async () => {
