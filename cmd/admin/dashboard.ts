@@ -1,7 +1,7 @@
 /**
  * Which dashboard a readable verb talks to: `--dashboard`, else $CODIS_DASHBOARD, else that of a
- * `codis up` whose data lies in ./codis-data. And the product's password, which the environment alone
- * gives: everybody on a machine sees the arguments of its processes.
+ * `codis up` whose data lies in ./codis-data. And the product's password, which the environment
+ * alone gives: everybody on a machine sees the arguments of its processes.
  */
 
 import { readFileSync } from "node:fs";
