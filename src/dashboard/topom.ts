@@ -38,6 +38,7 @@ import {
 } from "./slot-action.ts";
 import { SlotEngine } from "./slot-engine.ts";
 import { Statistics } from "./stats.ts";
+import { Waits } from "./waits.ts";
 
 const STATS_INTERVAL_MS = 1_000;
 const POOL_INTERVAL_MS = 60_000;
@@ -54,7 +55,7 @@ export class Topom {
   readonly #engine: SlotEngine;
   readonly #statistics: Statistics;
   readonly #done = Promise.withResolvers<number>();
-  readonly #closing = Promise.withResolvers<void>();
+  readonly #waits: Waits;
   readonly #returning: ReturningProxies;
   #isOnline = false;
   #isClosed = false;
@@ -62,6 +63,7 @@ export class Topom {
   constructor(options: TopomOptions) {
     this.model = options.model;
     this.#options = options;
+    this.#waits = new Waits(options.wait);
     this.#cache = new ModelCache(options.store);
     this.#proxies = new Proxies(options, this.#cache);
     this.#engine = this.#makeEngine();
@@ -111,7 +113,7 @@ export class Topom {
   async close(exitCode = 0): Promise<void> {
     if (!this.#isClosed) {
       this.#isClosed = true;
-      this.#closing.resolve();
+      this.#waits.end();
       this.#engine.stop();
       this.#options.servers.close();
       await Promise.race([this.#cache.idle(), this.#options.wait(CLOSE_PATIENCE_MS)]);
@@ -345,7 +347,7 @@ export class Topom {
     const loop = async (): Promise<void> => {
       while (!this.#isClosed) {
         await work();
-        await this.#waitOpen(intervalMs);
+        await this.#waits.for(intervalMs);
       }
     };
     void loop();
@@ -361,14 +363,10 @@ export class Topom {
         if (this.#isClosed) break;
         const text = "cannot read the model, will try again";
         this.#options.log.error(text, { error: errorText(error) });
-        await this.#waitOpen(LOAD_RETRY_MS);
+        await this.#waits.for(LOAD_RETRY_MS);
       }
     }
     await this.#engine.run();
-  }
-
-  async #waitOpen(ms: number): Promise<void> {
-    await Promise.race([this.#options.wait(ms), this.#closing.promise]);
   }
 
   #makeEngine(): SlotEngine {
@@ -384,7 +382,7 @@ export class Topom {
         push: (mappings, undo) => this.#proxies.push(this.#cache.cluster, mappings, undo),
         withServer: (addr, work) => servers.withServer(addr, work),
         auth: servers.auth,
-        wait: (ms) => this.#waitOpen(ms),
+        wait: (ms) => this.#waits.for(ms),
         monotonic: () => this.#options.monotonic(),
         log,
       },
@@ -404,7 +402,7 @@ export class Topom {
         proxyAt(admin_addr, token, PROXY_CALL_TIMEOUT_MS).stats(),
       onProxyStats: (proxy, stats) => this.#returning.meet(proxy, stats),
       now: () => this.#options.now(),
-      wait: (ms) => this.#waitOpen(ms),
+      wait: (ms) => this.#waits.for(ms),
     });
   }
 
