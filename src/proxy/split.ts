@@ -66,8 +66,8 @@ export class Split implements RequestOwner, PendingDispatch {
   /** The client's request; undefined once it is answered. */
   #parent: Request | undefined;
   readonly #parts: Request[] = [];
-  /** Why part i got no reply. */
-  readonly #causes: (string | undefined)[] = [];
+  /** Why a part got no reply. */
+  readonly #causes = new Map<Request, string>();
   #passage: Passage | undefined;
   #answered = 0;
   #keptBytes = 0;
@@ -119,7 +119,6 @@ export class Split implements RequestOwner, PendingDispatch {
     const to = args[2 * index + 1]!;
     const part = takeRequest(this, this.#command.id, this.#session.port.turn.nowMs);
     this.#parts.push(part);
-    this.#causes.push(undefined);
     return this.#forward(this.#session, part, slotOfRange(this.#buf, from, to), {
       prefix: this.#prefix,
       buf: this.#buf,
@@ -151,7 +150,7 @@ export class Split implements RequestOwner, PendingDispatch {
   }
 
   onFail(part: Request, cause: string): void {
-    this.#causes[this.#parts.indexOf(part)] = cause;
+    this.#causes.set(part, cause);
     this.#partDone();
   }
 
@@ -201,10 +200,9 @@ export class Split implements RequestOwner, PendingDispatch {
 
   /** The first failure in the order of keys, or "". */
   #failure(): string {
-    for (let i = 0; i < this.#parts.length; i++) {
-      const cause = this.#causes[i];
+    for (const part of this.#parts) {
+      const cause = this.#causes.get(part);
       if (cause !== undefined) return cause;
-      const part = this.#parts[i]!;
       const bad = badPart(this.#merge, part.reply!.subarray(0, part.replyTo));
       if (bad !== "") return `bad ${this.#command.lower} resp: ${bad}`;
     }
