@@ -10,7 +10,7 @@
  * Source: Redis 7.0 src/aof.c (`loadAppendOnlyFiles`, `loadSingleAppendOnlyFile`).
  */
 
-import { CodisError, errorText } from "../../base/errors.ts";
+import { CodisError } from "../../base/errors.ts";
 import { type LogFiles, replaceFile } from "./files.ts";
 import {
   EMPTY_MANIFEST,
@@ -243,12 +243,8 @@ class PartLoader {
   }
 
   #apply(buf: Buffer, args: Int32Array, argc: number, start: number): void {
-    let failure: string | undefined;
-    try {
-      failure = this.#replay.apply(buf, args, argc);
-    } catch (error) {
-      failure = errorText(error);
-    }
+    // What it throws is no damage: to cut the file because memory ran out would lose sound data.
+    const failure = this.#replay.apply(buf, args, argc);
     this.records++;
     if (failure === undefined) return;
     const name = buf.toString("latin1", args[0], Math.min(args[1]!, args[0]! + 64));

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { encodeRequest } from "../../../src/resp/encoder.ts";
 import { type Loaded, loadAppendOnly } from "../../../src/server/aof/load.ts";
 import { MemoryFiles } from "../../support/memory-files.ts";
+import { startLogged } from "./world.ts";
 
 const BASE = "appendonly.aof.1.base.aof";
 const FIRST = "appendonly.aof.1.incr.aof";
@@ -177,6 +178,16 @@ describe("Damage stops the start and leaves the files alone", () => {
     files.set(BASE, "REDIS0010...");
     await expect(load(files)).rejects.toThrow("aof-use-rdb-preamble no and BGREWRITEAOF");
   });
+});
+
+test("Memory that runs out while loading is not called damage of the file", async () => {
+  const files = threeFiles(records(["SET", "c", "3"]));
+  const start = startLogged(files, ({ databases }) => {
+    databases.arena.alloc = () => {
+      throw new RangeError("Out of memory");
+    };
+  });
+  await expect(start).rejects.toThrow(/^Out of memory$/);
 });
 
 test("Records longer than a chunk, and many of them, are replayed", async () => {
