@@ -67,7 +67,7 @@ export async function runUp(argv: readonly string[]): Promise<number> {
 async function up(flags: UpFlags): Promise<number> {
   const wanted = readShapeFlags(flags);
   const directory = dataDirectory(flags.dir);
-  const lock = writing(directory, () => openLock(directory));
+  const lock = await writing(directory, () => openLock(directory));
   if (!tryFlock(lock)) {
     throw new CodisError(
       "conflict",
@@ -78,7 +78,7 @@ async function up(flags: UpFlags): Promise<number> {
     const shape = chooseShape(directory, wanted);
     const processes = processesOf(shape, directory);
     for (const { addresses } of processes) addresses.forEach(checkPortFree);
-    writing(directory, () => writeFiles(directory, shape, processes));
+    await writing(directory, () => writeFiles(directory, shape, processes));
     return await serve(directory, shape, processes, flags.json === true);
   } finally {
     closeSync(lock);
@@ -102,9 +102,9 @@ function openLock(directory: string): number {
 }
 
 /** @throws CodisError "unavailable" for what node:fs throws in `work` */
-function writing<T>(directory: string, work: () => T): T {
+async function writing<T>(directory: string, work: () => T | Promise<T>): Promise<T> {
   try {
-    return work();
+    return await work();
   } catch (error) {
     throw new CodisError(
       "unavailable",
@@ -152,14 +152,18 @@ function readShape(path: string): UpShape | undefined {
   }
 }
 
-function writeFiles(directory: string, shape: UpShape, processes: readonly UpProcess[]): void {
+async function writeFiles(
+  directory: string,
+  shape: UpShape,
+  processes: readonly UpProcess[],
+): Promise<void> {
   for (const { name, role, config } of processes) {
     if (role === "server") mkdirSync(join(directory, name), { recursive: true });
-    writeFileAtomically(join(directory, "config", `${name}.toml`), config);
+    await writeFileAtomically(join(directory, "config", `${name}.toml`), config);
   }
   const addresses = addressesOf(shape, directory);
   const text = JSON.stringify({ ...shape, ...addresses }, null, 4);
-  writeFileAtomically(join(directory, "up.json"), `${text}\n`);
+  await writeFileAtomically(join(directory, "up.json"), `${text}\n`);
 }
 
 /** What users and `codis admin` read, in up.json and with --json. */

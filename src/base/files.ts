@@ -1,32 +1,61 @@
 /** Files that must never be seen half written: what every role does to replace one. */
 
-import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from "node:fs";
+import { closeSync, fsync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { promisify } from "node:util";
+
+/** Returns when what was written to an open file is on the disk; off the loop. */
+export const syncFile = promisify(fsync);
+
+export interface Draft {
+  /** Where the new text is written first, on the same disk. Absent: `path` with `.tmp` behind. */
+  readonly path?: string;
+  /** 0o644 when absent. */
+  readonly mode?: number;
+}
 
 /**
  * Replaces the file at `path` by `text`, so that after a crash or power loss it holds the old or
- * the new text whole: written beside it, synced, renamed over it, the folder synced. Throws what
- * node:fs throws; the old file is then untouched.
+ * the new text whole: written as a draft, synced, renamed over it, the folder synced. Rejects with
+ * what node:fs throws; the old file is then untouched, unless only its folder could not be synced.
  */
-export function writeFileAtomically(path: string, text: string): void {
-  const temporary = `${path}.tmp`;
-  const file = openSync(temporary, "w", 0o644);
+export async function writeFileAtomically(
+  path: string,
+  text: string,
+  { path: draft = `${path}.tmp`, mode = 0o644 }: Draft = {},
+): Promise<void> {
   try {
-    // Not writeSync, which may write less than all.
-    writeFileSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
+    const file = openSync(draft, "w", mode);
+    try {
+      // Not writeSync, which may write less than all.
+      writeFileSync(file, text);
+      await syncFile(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(draft, path);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
   }
-  renameSync(temporary, path);
-  syncFolder(dirname(path));
+  await syncFolderLater(dirname(path));
 }
 
-/** Makes renames and new names in a folder survive a power loss. */
+/** Makes renames, removals and new names in a folder survive a power loss. */
 export function syncFolder(path: string): void {
   const folder = openSync(path, "r");
   try {
     fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+/** The same off the loop. */
+export async function syncFolderLater(path: string): Promise<void> {
+  const folder = openSync(path, "r");
+  try {
+    await syncFile(folder);
   } finally {
     closeSync(folder);
   }

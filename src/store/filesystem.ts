@@ -14,29 +14,25 @@ import {
   closeSync,
   constants,
   fstatSync,
-  fsync,
   ftruncateSync,
   lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   writeSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { promisify } from "node:util";
 import { assert } from "../base/assert.ts";
 import { CodisError } from "../base/errors.ts";
+import { syncFile, syncFolderLater, writeFileAtomically } from "../base/files.ts";
 import type { Coordinator, Lease } from "./coordinator.ts";
 import { tryFlock } from "./flock.ts";
 
 /** How long an operation waits for R/data.lck, and how often it tries. */
 const LOCK_WAIT_MS = 5_000;
 const LOCK_RETRY_MS = 5;
-
-const syncFile = promisify(fsync);
 
 export class FilesystemCoordinator implements Coordinator {
   readonly #root: string;
@@ -77,7 +73,7 @@ export class FilesystemCoordinator implements Coordinator {
       const file = this.#fileOf(path);
       if (!exists(file)) return;
       rmSync(file, { recursive: true });
-      await syncFolder(dirname(file));
+      await syncFolderLater(dirname(file));
     });
   }
 
@@ -183,20 +179,7 @@ export class FilesystemCoordinator implements Coordinator {
     mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
     const seconds = Math.floor(Date.now() / 1000);
     const draft = join(temp, `${seconds}.${Math.floor(Math.random() * 1e15)}`);
-    try {
-      const fd = openSync(draft, "wx", 0o600);
-      try {
-        overwrite(fd, data);
-        await syncFile(fd);
-      } finally {
-        closeSync(fd);
-      }
-      renameSync(draft, file);
-    } catch (error) {
-      rmSync(draft, { force: true });
-      throw error;
-    }
-    await syncFolder(dirname(file));
+    await writeFileAtomically(file, data, { path: draft, mode: 0o600 });
   }
 
   #checkLease(lease: Lease | undefined): void {
@@ -241,14 +224,4 @@ function overwrite(fd: number, text: string): void {
   const bytes = Buffer.from(text);
   let at = 0;
   while (at < bytes.length) at += writeSync(fd, bytes, at, bytes.length - at, at);
-}
-
-/** A rename or removal is durable only when the folder is. */
-async function syncFolder(folder: string): Promise<void> {
-  const fd = openSync(folder, "r");
-  try {
-    await syncFile(fd);
-  } finally {
-    closeSync(fd);
-  }
 }
