@@ -32,6 +32,7 @@ import {
 } from "./request.ts";
 import { SendWatch } from "./send-watch.ts";
 import type { Turn } from "./turn.ts";
+import { Waiters } from "./waiters.ts";
 import type { Wire } from "./wire.ts";
 
 /** All times in milliseconds; 0 turns a timeout off. */
@@ -66,16 +67,13 @@ export interface BackendPort {
   dial(backend: Backend): void;
 }
 
-/** Sessions that wait for a full backend. */
-export interface RoomWaiter {
-  onRoom(): void;
-}
-
 export class Backend implements Holdable {
   readonly address: string;
   readonly database: number;
   /** Requests whose reply is not complete. */
   length = 0;
+  /** Woken when it is no longer full, and when it closes. */
+  readonly waiters = new Waiters();
 
   readonly #limits: BackendLimits;
   readonly #pipelineMax: number;
@@ -90,7 +88,6 @@ export class Backend implements Holdable {
   readonly #queue = new ReplyWriter();
   #head: Request | undefined;
   #tail: Request | undefined;
-  #waiters: RoomWaiter[] = [];
   readonly #hold = new Hold();
   readonly #probe: Probe;
   /** Replies to AUTH and SELECT still to come. */
@@ -136,14 +133,9 @@ export class Backend implements Holdable {
     return this.#state === "closed";
   }
 
-  /** Full for now: whoever wants to push waits with `waitForRoom`. */
+  /** Full for now: whoever wants to push is one of `waiters`. */
   get isFull(): boolean {
     return this.length >= this.#pipelineMax || this.#out.pendingBytes >= BACKEND_OUTPUT_MAX;
-  }
-
-  /** `waiter.onRoom` is called once, when the backend is no longer full. */
-  waitForRoom(waiter: RoomWaiter): void {
-    this.#waiters.push(waiter);
   }
 
   /**
@@ -164,9 +156,10 @@ export class Backend implements Holdable {
     this.#enqueue(request);
   }
 
-  /** Completes what is queued, then closes. */
+  /** Completes what is queued, then closes. Nobody may begin to wait for it any more. */
   close(): void {
     this.#isClosing = true;
+    this.#wakeWaiters();
     if (this.length === 0) this.#shut();
   }
 
@@ -245,7 +238,7 @@ export class Backend implements Holdable {
       at = next;
     }
     this.#failures = 0;
-    if (this.#waiters.length > 0 && !this.isFull) this.#wakeWaiters();
+    if (this.waiters.length > 0 && !this.isFull) this.#wakeWaiters();
     if (this.length === 0 && this.#isClosing) this.#shut();
   }
 
@@ -255,7 +248,7 @@ export class Backend implements Holdable {
     if (this.#hold.pass(nowMs - this.#tickMs, this.#head)) this.#readAgain();
     this.#tickMs = nowMs;
     // Those woken before may be gone, and nobody then makes room for the rest.
-    if (this.#waiters.length > 0 && !this.isFull) this.#wakeWaiters();
+    if (this.waiters.length > 0 && !this.isFull) this.#wakeWaiters();
     switch (this.#state) {
       case "waiting":
         if (nowMs >= this.#retryAtMs) this.#dial();
@@ -413,9 +406,9 @@ export class Backend implements Holdable {
   }
 
   #wakeWaiters(): void {
-    // As many as there is room for; the others keep their place.
-    const woken = this.#waiters.splice(0, Math.max(1, this.#pipelineMax - this.length));
-    for (const waiter of woken) waiter.onRoom();
+    // As many as there is room for; the others keep their place, unless no room will come.
+    const room = Math.max(1, this.#pipelineMax - this.length);
+    this.waiters.wake(this.#isClosing ? Number.POSITIVE_INFINITY : room);
   }
 
   /** Every queued request is answered. */

@@ -21,7 +21,7 @@ import { assert } from "../base/assert.ts";
 import { equalBytes } from "../base/bytes.ts";
 import { FORWARD_SEMI_ASYNC } from "../model/slot.ts";
 import { hashTag, tagEnd, tagStart } from "../slots/hash.ts";
-import type { Backend, RoomWaiter } from "./backend.ts";
+import type { Backend } from "./backend.ts";
 import {
   judgePull,
   MIGRATE,
@@ -43,15 +43,9 @@ import {
 } from "./request.ts";
 import type { Session } from "./session.ts";
 import type { PendingDispatch } from "./session-port.ts";
-import {
-  BLOCKED,
-  MIGRATING,
-  OFFLINE,
-  type ProxySlot,
-  REPLICATED,
-  type SlotWaiter,
-} from "./slot.ts";
+import { BLOCKED, MIGRATING, OFFLINE, type ProxySlot, REPLICATED } from "./slot.ts";
 import type { Resumable } from "./turn.ts";
+import type { Waiters } from "./waiters.ts";
 
 /** A request, or one part of a split one, as bytes. */
 export interface Message {
@@ -74,7 +68,7 @@ export interface PassagePort {
   delay(machine: Resumable, ms: number): void;
 }
 
-export class Passage implements PendingDispatch, RequestOwner, SlotWaiter, RoomWaiter, Resumable {
+export class Passage implements PendingDispatch, RequestOwner, Resumable {
   readonly #request: Request;
   readonly #session: Session;
   readonly #slot: ProxySlot;
@@ -82,6 +76,8 @@ export class Passage implements PendingDispatch, RequestOwner, SlotWaiter, RoomW
   readonly #port: PassagePort;
   /** Waits to be called back. */
   #isWaiting = false;
+  /** Where it waited last. */
+  #queue: Waiters | undefined;
   #isCancelled = false;
   /** Counts as under way in the slot: from the first pull of an attempt to the push. */
   #isCounted = false;
@@ -119,19 +115,13 @@ export class Passage implements PendingDispatch, RequestOwner, SlotWaiter, RoomW
     if (this.#isDone) return true;
     const slot = this.#slot;
     if (!this.#isCounted) {
-      if (slot.mode === BLOCKED) {
-        slot.wait(this);
-        return this.#wait();
-      }
+      if (slot.mode === BLOCKED) return this.#waitIn(slot.waiters);
       if (slot.mode === OFFLINE) return this.#refuse(SLOT_OFFLINE);
       if (slot.mode === MIGRATING && this.#message.keys.length > 0) this.#count();
     }
     if (this.#isCounted && this.#pulled * 2 < this.#message.keys.length) return this.#pull();
     const backend = this.#destination();
-    if (backend.isFull) {
-      backend.waitForRoom(this);
-      return this.#wait();
-    }
+    if (backend.isFull) return this.#waitIn(backend.waiters);
     this.#isDone = true;
     const request = this.#request;
     if (this.#isCounted) this.#isCounted = false;
@@ -146,15 +136,8 @@ export class Passage implements PendingDispatch, RequestOwner, SlotWaiter, RoomW
   cancel(): void {
     this.#isCancelled = true;
     this.#isDone = true;
+    this.#queue?.remove(this);
     if (this.#isCounted && !this.#isAsking) this.#uncount();
-  }
-
-  onUnblocked(): void {
-    this.resume();
-  }
-
-  onRoom(): void {
-    this.resume();
   }
 
   resume(): void {
@@ -166,10 +149,7 @@ export class Passage implements PendingDispatch, RequestOwner, SlotWaiter, RoomW
 
   #pull(): boolean {
     const source = this.#slot.source!.lane(this.#session.database, this.#session.id);
-    if (source.isFull) {
-      source.waitForRoom(this);
-      return this.#wait();
-    }
+    if (source.isFull) return this.#waitIn(source.waiters);
     this.#way = this.#chooseWay();
     if (this.#isEmptyKey() || (this.#way === TAG_ONE && this.#hasComeWithTag())) {
       this.#pulled++;
@@ -328,6 +308,12 @@ export class Passage implements PendingDispatch, RequestOwner, SlotWaiter, RoomW
       if (replica !== undefined) return replica;
     }
     return slot.primary!.lane(database, id);
+  }
+
+  #waitIn(queue: Waiters): false {
+    this.#queue = queue;
+    queue.add(this);
+    return this.#wait();
   }
 
   #wait(): false {

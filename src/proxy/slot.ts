@@ -16,6 +16,7 @@ import { assert } from "../base/assert.ts";
 import { FORWARD_SYNC, type Slot } from "../model/slot.ts";
 import type { Backend } from "./backend.ts";
 import type { SharedBackend } from "./backend-pool.ts";
+import { Waiters } from "./waiters.ts";
 
 /** Requests go to the primary as they come. */
 export const OPEN = 0;
@@ -33,11 +34,6 @@ export type SlotMode =
   | typeof BLOCKED
   | typeof MIGRATING
   | typeof REPLICATED;
-
-/** A session that waits for a slot. */
-export interface SlotWaiter {
-  onUnblocked(): void;
-}
 
 /** The connections of a definition; undefined and empty where it names no address. */
 export interface SlotBackends {
@@ -59,9 +55,10 @@ export class ProxySlot {
   /** Of the definition in force; read while `mode` is MIGRATING. */
   forwardMethod = FORWARD_SYNC;
   underWay = 0;
+  /** Woken when the slot is no longer blocked. */
+  readonly waiters = new Waiters();
 
   #definition: Slot;
-  #waiters: SlotWaiter[] = [];
   #onDrained: (() => void) | undefined;
 
   constructor(id: number) {
@@ -81,11 +78,6 @@ export class ProxySlot {
       this.#onDrained = undefined;
       onDrained();
     }
-  }
-
-  /** Calls `waiter.onUnblocked` once, when the slot is no longer blocked. */
-  wait(waiter: SlotWaiter): void {
-    this.#waiters.push(waiter);
   }
 
   block(): void {
@@ -112,7 +104,7 @@ export class ProxySlot {
     this.forwardMethod = definition.forward_method;
     if (definition.locked) return;
     this.mode = modeOf(backends);
-    this.#releaseWaiters();
+    this.waiters.wake(Number.POSITIVE_INFINITY);
   }
 
   /**
@@ -133,12 +125,6 @@ export class ProxySlot {
   /** Refuses everything from now on, whoever waits included. */
   shut(): void {
     this.define(offlineSlot(this.id), NO_BACKENDS);
-  }
-
-  #releaseWaiters(): void {
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const waiter of waiters) waiter.onUnblocked();
   }
 }
 

@@ -275,6 +275,41 @@ test("A backend that does not read holds what a few requests need, and others wa
   for (const client of clients) expect(client.output()).toBe("+OK\r\n");
 });
 
+test("Sessions that wait for a backend when its last slot leaves all go where the slot leads", async () => {
+  const world = await dialing({ backend_max_pipeline: 2 });
+  world.connect();
+  const clients = Array.from({ length: 7 }, () => world.client());
+  for (const client of clients) client.send("GET a");
+  const old = world.server(B);
+  const filled = world.fill({ id: SLOT_A, backend_addr: A });
+  await Promise.resolve();
+  old.reply(bulk("old").repeat(old.requests().length));
+  await filled;
+  for (let round = 0; round < 4; round++) {
+    const server = world.server(A);
+    server.reply(bulk("new").repeat(server.requests().length));
+  }
+  expect(clients.map((client) => client.output())).toEqual([
+    ...Array(2).fill(bulk("old")),
+    ...Array(5).fill(bulk("new")),
+  ]);
+});
+
+test("A client that leaves while it waits for room is forgotten", async () => {
+  const world = await dialing({ backend_max_pipeline: 1 });
+  world.connect();
+  const client = world.client();
+  client.send("GET a");
+  const { waiters } = world.server(B).backend;
+  for (let i = 0; i < 100; i++) {
+    const leaver = world.client();
+    leaver.send("GET a");
+    expect(waiters.length).toBe(1);
+    leaver.disconnect();
+  }
+  expect(waiters.length).toBe(0);
+});
+
 test("Sessions that waited for a backend that broke go on", async () => {
   const world = await dialing({ backend_max_pipeline: 1 });
   world.connect();

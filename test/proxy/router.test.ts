@@ -143,13 +143,16 @@ test("A closed router answers what is under way, releases who waits, and refuses
   expect(world.fill({ id: 1 })).rejects.toThrow(CodisError);
 });
 
-test("A client that leaves a locked slot's queue is not served later", async () => {
+test("A client that leaves a locked slot's queue is forgotten, and not served later", async () => {
   const world = new World();
   await world.halves();
   await world.fill({ id: SLOT_A, backend_addr: B, locked: true });
   const client = world.client();
   client.send("SET a 1");
+  const { waiters } = world.router.slots[SLOT_A]!;
+  expect(waiters.length).toBe(1);
   client.disconnect();
+  expect(waiters.length).toBe(0);
   await world.fill({ id: SLOT_A, backend_addr: B });
   expect(world.server(B).requests()).toEqual([]);
 });
