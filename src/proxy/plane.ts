@@ -47,7 +47,10 @@ export interface Plane {
   resetStats(): Promise<void>;
   /** The definitions in force, all 1024. */
   slots(): Promise<Slot[]>;
-  /** Stops accepting, answers what is under way, empties the slots, ends sessions and backends. */
+  /**
+   * Stops accepting, answers what is under way, empties the slots, ends sessions and backends. When
+   * a Worker dies meanwhile it resolves too, and `onDeath` is called.
+   */
   close(): Promise<void>;
 }
 
@@ -118,7 +121,8 @@ class WorkerPlane implements Plane {
   readonly #options: PlaneOptions;
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 0;
-  #isClosing = false;
+  /** Closed, or a Worker died: nobody answers any more. */
+  #isOver = false;
 
   constructor(options: PlaneOptions) {
     this.#options = options;
@@ -154,8 +158,13 @@ class WorkerPlane implements Plane {
   }
 
   async close(): Promise<void> {
-    this.#isClosing = true;
-    await this.#askAll({ ask: "close" });
+    try {
+      await this.#askAll({ ask: "close" });
+    } catch (error) {
+      // Of a Worker that died `onDeath` tells; then there is nothing left to wait for.
+      if (!this.#isOver) throw error;
+    }
+    this.#isOver = true;
     for (const worker of this.#workers) worker.terminate();
   }
 
@@ -198,8 +207,8 @@ class WorkerPlane implements Plane {
   }
 
   #died(reason: string): void {
-    if (this.#isClosing) return;
-    this.#isClosing = true;
+    if (this.#isOver) return;
+    this.#isOver = true;
     const error = new CodisError("closed", `A worker of the proxy died: ${reason}`);
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();

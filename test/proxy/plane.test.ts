@@ -133,6 +133,15 @@ test("A worker that dies is noticed", async () => {
   opened.port.close();
 });
 
+test("A worker that dies during a close is noticed, and the close ends", async () => {
+  const opened = await open(2);
+  const broken = { ...slotOf({ id: 1 }), replica_groups: null as unknown as string[][] };
+  const filled = opened.plane.fill([broken]).catch((reason) => reason);
+  await close(opened);
+  expect((await filled).message).toStartWith("A worker of the proxy died");
+  expect(await opened.death).toMatchObject({ code: "closed" });
+});
+
 test("ioredis and node-redis connect as they come, pipeline, and read all types", async () => {
   const opened = await open(1);
   const { port } = opened.port;
