@@ -156,11 +156,11 @@ export class FilesystemCoordinator implements Coordinator {
         await new Promise((done) => setTimeout(done, LOCK_RETRY_MS));
       }
       const holder = { now: new Date().toISOString(), pid: process.pid };
-      overwrite(fd, JSON.stringify(holder, null, 4));
+      note(fd, JSON.stringify(holder, null, 4));
       try {
         return await work();
       } finally {
-        ftruncateSync(fd, 0);
+        note(fd, "");
       }
     } finally {
       closeSync(fd);
@@ -216,6 +216,15 @@ function sameFile(lease: FileLease, file: string): boolean {
 
 function exists(file: string): boolean {
   return lstatSync(file, { throwIfNoEntry: false }) !== undefined;
+}
+
+/** What a lock file says to people who look who holds it. */
+function note(fd: number, text: string): void {
+  try {
+    overwrite(fd, text);
+  } catch {
+    // The lock is held without it. A full disk must not stop reads, nor removals, which free it.
+  }
 }
 
 /** Replaces the whole content of an open file. */

@@ -55,6 +55,16 @@ test("A node is a file of mode 0600 below data, in folders of mode 0755", async 
   expect(readdirSync(join(root, "temp"))).toEqual([]);
 });
 
+test("A disk with no room for the name of the lock's holder can still be read and freed", async () => {
+  await fs.create("/d/a", "one");
+  await fs.create("/d/b", "two");
+  rmSync(join(root, "data.lck"));
+  symlinkSync("/dev/full", join(root, "data.lck"));
+  expect(await fs.read("/d/a")).toBe("one");
+  await fs.remove("/d/a");
+  expect(await fs.list("/d")).toEqual(["/d/b"]);
+});
+
 test("create refuses what exists and changes nothing", async () => {
   await fs.create("/a", "one");
   const error = await failureOf(fs.create("/a", "two"));
