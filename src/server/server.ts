@@ -7,6 +7,7 @@
 
 import { isLoopback, parseAddress } from "../base/address.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
+import { errorText } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { type Connection, type ConnectionOwner, UNKNOWN_ADDRESS } from "../net/connection.ts";
 import { bindPort, type Listener, listen } from "../net/listener.ts";
@@ -29,13 +30,18 @@ const WORK_MS_MAX = 1;
 /** Elements of removed values freed between two looks at the clock. */
 const RELEASE_STRIDE = 256;
 const SECOND_MS = 1000;
+const EXIT_DONE = 0;
+const EXIT_FAILED = 1;
 
 export interface RunningServer {
   readonly state: ServerState;
   readonly port: number;
   /** Resolves with the exit code once the server has ended. */
   readonly done: Promise<number>;
-  /** Stops listening, closes all clients, keeps what must be kept. Idempotent. */
+  /**
+   * Stops listening, closes all clients, keeps what must be kept. Idempotent. Rejects when changes
+   * that were answered could not be kept; the exit code is 1 then.
+   */
   close(): Promise<void>;
 }
 
@@ -73,7 +79,7 @@ class Server implements RunningServer, SessionContext {
   #nextClientId = 1;
   #timer: Timer;
   #lastSecondMs = 0;
-  #isClosing = false;
+  #closing: Promise<void> | undefined;
   #resolveDone: (code: number) => void = () => {};
 
   constructor(state: ServerState, fd: number) {
@@ -85,7 +91,11 @@ class Server implements RunningServer, SessionContext {
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve;
     });
-    state.shutdown = () => void this.close();
+    state.shutdown = () => {
+      this.close().catch((error: unknown) => {
+        state.log.error("stop failed", { error: errorText(error) });
+      });
+    };
     const keepAliveMs = state.config["tcp-keepalive"] * SECOND_MS;
     this.#listener = listen(fd, (connection) => this.#accept(connection), { keepAliveMs });
     this.#timer = setTimeout(this.#tick, TICK_MS);
@@ -164,17 +174,22 @@ class Server implements RunningServer, SessionContext {
     }
   }
 
-  async close(): Promise<void> {
-    if (this.#isClosing) {
-      await this.done;
-      return;
-    }
-    this.#isClosing = true;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#listener.stop();
     clearTimeout(this.#timer);
     for (const session of [...this.#sessions]) session.close();
     this.state.migrations.close();
-    await this.state.journal?.close();
-    this.#resolveDone(0);
+    try {
+      await this.state.journal?.close();
+      this.#resolveDone(EXIT_DONE);
+    } catch (error) {
+      this.#resolveDone(EXIT_FAILED);
+      throw error;
+    }
   }
 }

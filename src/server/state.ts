@@ -29,7 +29,10 @@ export interface Journal {
   tick(): void;
   /** BGREWRITEAOF. @returns what to answer @throws ReplyError when it cannot begin */
   rewrite(): string;
-  /** Everything appended is on disk and the files are closed when this resolves. */
+  /**
+   * Everything appended is on disk and the files are closed when this resolves; it rejects when
+   * that cannot be done.
+   */
   close(): Promise<void>;
   /** Lines of INFO persistence that start with `aof_`. */
   infoLines(): readonly string[];

@@ -4,6 +4,7 @@ import { createClient } from "redis";
 import { encodeRequest } from "../../src/resp/encoder.ts";
 import type { ServerConfig } from "../../src/server/config.ts";
 import { CLIENT_BACKLOG_BYTES_MAX } from "../../src/server/session.ts";
+import type { Journal } from "../../src/server/state.ts";
 import { type OwnServerProcess, startOwnServer } from "../support/own-server.ts";
 import { RawConnection } from "../support/raw-connection.ts";
 import { RespClient } from "../support/resp-client.ts";
@@ -273,6 +274,26 @@ describe("Clients of today", () => {
     await plain.zAdd("z", { score: 1.5, value: "m" });
     expect(await plain.zRangeWithScores("z", 0, -1)).toEqual([{ score: 1.5, value: "m" }]);
     await plain.close();
+  });
+});
+
+describe("A server whose last changes cannot be kept", () => {
+  test.each(["close", "SHUTDOWN"])("ends with exit code 1 and says why, by %s", async (way) => {
+    const server = await startOwnServer();
+    server.state.journal = {
+      refusal: undefined,
+      commit: () => true,
+      tick: () => {},
+      close: () => Promise.reject(new Error("no room")),
+    } as unknown as Journal;
+    if (way === "SHUTDOWN") {
+      const client = await RespClient.connect(server.port);
+      await client.call("SHUTDOWN").catch(() => undefined);
+      expect(await server.done).toBe(1);
+      expect(server.log.lines.at(-1)).toContain("no room");
+    }
+    await expect(server.close()).rejects.toThrow("no room");
+    expect(await server.done).toBe(1);
   });
 });
 

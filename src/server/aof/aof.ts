@@ -120,8 +120,13 @@ export class AppendOnly implements Journal {
     try {
       this.#log.close();
     } catch (error) {
-      const unwritten = this.#log.pendingBytes;
-      this.#state.log.error("Cannot finish the AOF", { error: errorText(error), unwritten });
+      throw new CodisError(
+        "unavailable",
+        `Cannot finish the append-only file in ${this.#files.directory}: changes that were answered ` +
+          `may be lost, ${this.#log.pendingBytes} bytes are not written. See to the disk; the next ` +
+          "start loads everything before them",
+        error,
+      );
     }
   }
 
@@ -176,6 +181,10 @@ export class AppendOnly implements Journal {
   }
 
   #appendDel(db: Keyspace, key: Buffer, from: number, to: number): void {
+    if (this.#log.isBehind) {
+      this.#log.leaveOut();
+      return;
+    }
     const bytes = encodeRequest(["DEL", key.subarray(from, to)]);
     this.#log.append(db.index, bytes, 0, bytes.length);
   }

@@ -12,7 +12,8 @@
  *   no         commit writes; the system syncs when it likes
  *
  * When a write fails, nothing is thrown away: what is not written stays in the buffer, in order,
- * and is tried again each second; `error` says why changes are to be refused meanwhile. After a
+ * and is tried again each second; `error` says why changes are to be refused meanwhile. Only keys
+ * that expire go on being logged then, until too much waits. After a
  * failed sync the system may have dropped what was written, and a later sync that works proves
  * nothing: then only a new file with all data in it (`needsRewrite`) is trusted again.
  */
@@ -27,6 +28,11 @@ export type FsyncPolicy = "always" | "everysec" | "no";
 const SYNC_INTERVAL_MS = 1000;
 const SYNC_OVERDUE_MS = 2000;
 const RETRY_INTERVAL_MS = 1000;
+/**
+ * What waits is written before the end of the turn when it is more than this, so that no number of
+ * long commands in one turn adds up to more than a buffer holds: commands are at most 1 GiB each.
+ */
+export const EARLY_WRITE_BYTES = 64 * 1024 * 1024;
 
 /** Why the log cannot be kept at the moment. */
 export interface LogError {
@@ -71,6 +77,8 @@ export class AppendLog {
   #settled: Promise<void> = Promise.resolve();
   #syncStartedMs = 0;
   #retryAtMs = 0;
+  /** As the last commit or tick was told. */
+  #nowMs = 0;
   #failedSinceSwitch = false;
 
   /**
@@ -104,8 +112,24 @@ export class AppendLog {
       pending.bulkInteger(dbIndex);
     }
     pending.append(src, from, to);
-    assert(!pending.isOverfull, "what one turn logs fits a buffer");
+    assert(!pending.isOverfull, "what one command logs fits a buffer");
     this.bytes += pending.pendingBytes - before;
+    if (pending.pendingBytes > EARLY_WRITE_BYTES && this.error === undefined) {
+      this.#write(this.#nowMs);
+    }
+  }
+
+  /**
+   * Writing fails and much waits already: what nobody can be refused, keys that expire, is not to
+   * be appended any more, but told to `leaveOut`.
+   */
+  get isBehind(): boolean {
+    return this.error !== undefined && this.#pending.pendingBytes > EARLY_WRITE_BYTES;
+  }
+
+  /** A change is missing in the log: as after a failed sync, only a new file is trusted again. */
+  leaveOut(): void {
+    this.#distrust(this.error?.text ?? "a change could not be kept");
   }
 
   /**
@@ -114,6 +138,7 @@ export class AppendLog {
    * false only under "always"
    */
   commit(nowMs: number): boolean {
+    this.#nowMs = nowMs;
     if (this.pendingBytes > 0 && (this.error === undefined || nowMs >= this.#retryAtMs)) {
       this.#write(nowMs);
     }
@@ -132,6 +157,7 @@ export class AppendLog {
 
   /** Called about ten times a second: the sync of each second, and writes that failed before. */
   tick(nowMs: number): void {
+    this.#nowMs = nowMs;
     if (this.error?.step === "write" && nowMs >= this.#retryAtMs) {
       this.#write(nowMs);
       if (this.policy === "always" && this.pendingBytes === 0 && this.#dirty) this.#sync(nowMs);
@@ -145,7 +171,7 @@ export class AppendLog {
       this.#writeAll();
     } catch (error) {
       // What was written of a record stays in the file: the rest follows it when writing works.
-      this.error = { step: "write", text: diskErrorText(error) };
+      if (!this.needsRewrite) this.error = { step: "write", text: diskErrorText(error) };
       this.#retryAtMs = nowMs + RETRY_INTERVAL_MS;
       return;
     }
@@ -172,9 +198,13 @@ export class AppendLog {
   }
 
   #syncFailed(error: unknown): void {
+    this.#distrust(diskErrorText(error));
+  }
+
+  #distrust(text: string): void {
     this.needsRewrite = true;
     this.#failedSinceSwitch = true;
-    this.error = { step: "fsync", text: diskErrorText(error) };
+    this.error = { step: "fsync", text };
   }
 
   /** Syncs off the loop; fulfilled when no sync runs any more, also when it failed. */
@@ -231,12 +261,16 @@ export class AppendLog {
     if (this.error?.step === "fsync") this.error = undefined;
   }
 
-  /** Writes and syncs what is left, and closes the file. @throws what that throws */
+  /**
+   * Writes and syncs what is left, and closes the file.
+   * @throws what that throws, and an error when a change was lost earlier
+   */
   close(): void {
     assert(!this.#syncing, "no sync runs on the file that is closed");
     try {
       this.#writeAll();
       this.#files.sync(this.#fd);
+      if (this.needsRewrite) throw new Error(`earlier failure: ${this.error?.text}`);
     } finally {
       this.#files.close(this.#fd);
     }

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { ReplyWriter } from "../../../src/resp/encoder.ts";
+import { EARLY_WRITE_BYTES } from "../../../src/server/aof/append-log.ts";
 import { EXPIRY_MS_MAX } from "../../../src/server/commands/expiry-time.ts";
 import { writePayload } from "../../../src/server/rdb/write.ts";
 import { OwnServer, showReply } from "../../support/compare.ts";
@@ -361,3 +362,39 @@ function matchesPrefix(
   }
   return digest(own.state) === actual;
 }
+
+test("On a full disk keys go on expiring, in bounded memory, and are gone after a restart", async () => {
+  const files = new MemoryFiles();
+  const server = await startLogged(files);
+  const { own, journal } = server;
+  const keys = Array.from({ length: 8 }, (_, i) => Buffer.alloc(16 * 1024 * 1024, `${i}`));
+  for (const key of keys) own.ask(["SET", key, "1", "PX", "1000"]);
+  own.ask(["SET", "kept", "1"]);
+  journal.commit();
+  files.room = 0;
+  own.ask(["SET", "last", "1"]);
+  journal.commit();
+  own.clock.advance(2000);
+  for (const key of keys) expect(own.show("EXISTS", key)).toBe(":0");
+  const waiting = /aof_buffer_length:(\d+)/.exec(journal.infoLines().join())!;
+  expect(Number(waiting[1])).toBeLessThan(EARLY_WRITE_BYTES + keys[0]!.length + 1000);
+  expect(own.show("SET", "more", "1")).toStartWith("-MISCONF");
+  files.room = Number.POSITIVE_INFINITY;
+  // Room alone is not enough: a key that was left out is still in the file.
+  journal.commit();
+  expect(own.show("SET", "more", "1")).toStartWith("-MISCONF");
+  own.clock.advance(6000);
+  journal.tick();
+  await journal.settled();
+  expect(own.show("SET", "more", "1")).toBe("+OK");
+  await expectSameAfterRestart(files, server);
+});
+
+test("A log that cannot be finished is told to whoever closes it, with what to do", async () => {
+  const files = new MemoryFiles();
+  const { own, journal } = await startLogged(files);
+  files.room = 5;
+  own.ask(["SET", "a", "1"]);
+  journal.commit();
+  await expect(journal.close()).rejects.toThrow(/may be lost, \d+ bytes are not written\. See to/);
+});

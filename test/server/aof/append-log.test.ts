@@ -1,6 +1,10 @@
 import { expect, test } from "bun:test";
 import { encodeRequest } from "../../../src/resp/encoder.ts";
-import { AppendLog, type FsyncPolicy } from "../../../src/server/aof/append-log.ts";
+import {
+  AppendLog,
+  EARLY_WRITE_BYTES,
+  type FsyncPolicy,
+} from "../../../src/server/aof/append-log.ts";
 import { MemoryFiles } from "../../support/memory-files.ts";
 
 const SET = encodeRequest(["SET", "k", "v"]);
@@ -168,5 +172,58 @@ test("A file that cannot be opened leaves the log where it is", () => {
   expect(() => log.switchTo(failing)).toThrow("no");
   append(log);
   log.commit(0);
+  expect(files.get(NAME)).toEqual(Buffer.concat([SELECT_0, SET]));
+});
+
+const LONG = encodeRequest(["SET", "k", Buffer.alloc(EARLY_WRITE_BYTES / 2, "x")]);
+
+function appendLong(log: AppendLog): void {
+  log.append(0, LONG, 0, LONG.length);
+}
+
+test("Long commands of one turn are written before its end", () => {
+  const { files, log } = start("everysec");
+  for (let i = 0; i < 5; i++) {
+    appendLong(log);
+    expect(log.pendingBytes).toBeLessThanOrEqual(EARLY_WRITE_BYTES);
+  }
+  log.commit(1000);
+  expect(files.get(NAME).length).toBe(SELECT_0.length + 5 * LONG.length);
+});
+
+test("A long command that cannot be written has the next ones of the turn refused", () => {
+  const { files, log } = start("everysec");
+  files.room = 10;
+  appendLong(log);
+  expect(log.error).toBeUndefined();
+  appendLong(log);
+  expect(log.error).toEqual({ step: "write", text: "No space left on device" });
+  expect(log.isBehind).toBe(true);
+  expect(log.pendingBytes).toBe(SELECT_0.length + 2 * LONG.length - 10);
+});
+
+test("After a change that was left out only a new file is trusted, with room or without", () => {
+  const { files, log } = start("no");
+  append(log);
+  files.room = 10;
+  log.commit(1000);
+  log.leaveOut();
+  log.commit(3000);
+  files.room = Number.POSITIVE_INFINITY;
+  log.tick(5000);
+  log.commit(6000);
+  expect(log.pendingBytes).toBe(0);
+  expect(log.error?.text).toBe("No space left on device");
+  log.switchTo(() => files.open("next", "w"));
+  expect(log.error).toBeDefined();
+  log.trustAgain();
+  expect(log.error).toBeUndefined();
+});
+
+test("A file that may lack a change is not closed in silence", () => {
+  const { files, log } = start("everysec");
+  append(log);
+  log.leaveOut();
+  expect(() => log.close()).toThrow("earlier failure");
   expect(files.get(NAME)).toEqual(Buffer.concat([SELECT_0, SET]));
 });
