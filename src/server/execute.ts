@@ -17,6 +17,7 @@ import type { Call, Handler } from "./call.ts";
 import type { Client } from "./client.ts";
 import { HANDLERS } from "./commands/handlers.ts";
 import {
+  ARENA_FULL,
   LOADING_DATA,
   NOT_AUTHENTICATED,
   OUT_OF_MEMORY,
@@ -132,7 +133,7 @@ function gate(
   if ((flags & (WRITE | DENYOOM)) !== 0) {
     if ((flags & DENYOOM) !== 0 && server.isFull()) {
       server.stats.oomRefusals++;
-      return OUT_OF_MEMORY;
+      return server.databases.arena.isFull ? ARENA_FULL : OUT_OF_MEMORY;
     }
     if (server.journal?.refusal !== undefined) return server.journal.refusal;
   }

@@ -27,6 +27,8 @@ export const OVERFLOW = "ERR increment or decrement would overflow";
 export const NAN_OR_INFINITY = "ERR increment would produce NaN or Infinity";
 export const STRING_TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
 export const OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'.";
+/** Ours: 64 GiB, or fewer when values of 2 MiB and more take a chunk each. */
+export const ARENA_FULL = "OOM command not allowed: the server has no room for more data";
 export const NOT_AUTHENTICATED = "NOAUTH Authentication required.";
 export const LOADING_DATA = "LOADING Redis is loading the dataset in memory";
 export const DB_OUT_OF_RANGE = "ERR DB index is out of range";

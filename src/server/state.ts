@@ -90,6 +90,6 @@ export class ServerState {
   /** Commands that may need more memory are refused. */
   isFull(): boolean {
     const { maxmemory } = this.config;
-    return maxmemory > 0 && this.usedMemory > maxmemory;
+    return this.databases.arena.isFull || (maxmemory > 0 && this.usedMemory > maxmemory);
   }
 }

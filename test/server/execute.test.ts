@@ -62,3 +62,12 @@ test("So does any error that is a mistake of ours", () => {
   };
   expect(() => own.show("GET", "a")).toThrow("a mistake");
 });
+
+test("A full arena refuses what grows, whatever maxmemory is, and still reads and deletes", () => {
+  const own = new OwnServer();
+  own.show("SET", "a", "1");
+  own.state.databases.arena.isFull = true;
+  expect(own.show("SET", "b", "1")).toStartWith("-OOM ");
+  expect(own.show("GET", "a")).toBe("$1");
+  expect(own.show("DEL", "a")).toBe(":1");
+});

@@ -23,6 +23,8 @@ export const CHUNK_BYTES = 4 * 1024 * 1024;
 export const SHARED_BLOCK_BYTES_MAX = CHUNK_BYTES / 2;
 /** With chunks of 4 MiB: 64 GiB. */
 const CHUNKS_MAX = 1 << 14;
+/** One chunk in so many is kept for who must not be refused, and for the request that comes last. */
+const RESERVE_DIVISOR = 16;
 
 const PAGE_BYTES = 8192;
 const PAGE_GRANULE_BITS = 9;
@@ -92,6 +94,8 @@ export class Arena {
   usedBytes = 0;
   /** Bytes in all chunks held. */
   chunkBytes = 0;
+  /** Most of the chunks there can be are held, whatever their size: what grows is to be refused. */
+  isFull = false;
 
   /** By page: the first page of its span. */
   #pageSpan = new Int32Array(0);
@@ -119,8 +123,11 @@ export class Arena {
    * An empty shared chunk that is kept, so that a boundary crossed to and fro costs nothing; or -1.
    */
   #spareChunk = -1;
+  readonly #chunksMax: number;
 
-  constructor() {
+  /** @param chunksMax fewer in tests */
+  constructor(chunksMax = CHUNKS_MAX) {
+    this.#chunksMax = chunksMax;
     const chunk = this.#newSharedChunk();
     assert(chunk === 0, "the first chunk is chunk 0");
     // Page 0 is never given out: no block may have the name 0.
@@ -132,6 +139,7 @@ export class Arena {
   /**
    * @param bytes 1 .. 2^30
    * @returns the ref of a block of at least `bytes`, not cleared
+   * @throws RangeError when there is no memory, or no name for another chunk; nothing changed then
    */
   alloc(bytes: number): number {
     if (bytes > SMALL_BYTES_MAX) return this.#allocLarge(bytes);
@@ -331,13 +339,15 @@ export class Arena {
   }
 
   #newChunk(bytes: number): number {
-    const chunk = this.#vacantChunks.pop() ?? this.bytes.length;
-    assert(chunk < CHUNKS_MAX, `the arena holds at most ${CHUNKS_MAX} chunks`);
+    const chunk = this.#vacantChunks.at(-1) ?? this.bytes.length;
+    if (chunk >= this.#chunksMax) throw new RangeError(`All ${this.#chunksMax} chunks are in use`);
     const memory = new ArrayBuffer(bytes);
+    this.#vacantChunks.pop();
     this.bytes[chunk] = Buffer.from(memory);
     this.words[chunk] = new Int32Array(memory);
     this.doubles[chunk] = new Float64Array(memory);
     this.chunkBytes += bytes;
+    this.#countChunks();
     const pages = (chunk + 1) * PAGES_PER_CHUNK;
     if (pages > this.#pageSpan.length)
       this.#growPageTables(Math.max(pages, 2 * this.#pageSpan.length));
@@ -352,8 +362,14 @@ export class Arena {
     this.doubles[chunk] = new Float64Array(NO_MEMORY);
     this.#chunkFree[chunk] = 0;
     this.#vacantChunks.push(chunk);
+    this.#countChunks();
     // Frees the memory now instead of at some later collection.
     memory.transfer(0);
+  }
+
+  #countChunks(): void {
+    const held = this.bytes.length - this.#vacantChunks.length;
+    this.isFull = held > this.#chunksMax - this.#chunksMax / RESERVE_DIVISOR;
   }
 
   #growPageTables(pages: number): void {

@@ -72,6 +72,24 @@ describe("Arena", () => {
     expect(arena.chunkBytes).toBe(CHUNK_BYTES);
   });
 
+  test("is full before the last chunk is taken; beyond that a block is refused", () => {
+    const arena = new Arena(32);
+    const refs: number[] = [];
+    // Chunk 0 is there from the start.
+    while (refs.length < 29) refs.push(arena.alloc(CHUNK_BYTES));
+    expect(arena.isFull).toBe(false);
+    refs.push(arena.alloc(CHUNK_BYTES));
+    expect(arena.isFull).toBe(true);
+    refs.push(arena.alloc(CHUNK_BYTES));
+    const { usedBytes, chunkBytes } = arena;
+    expect(() => arena.alloc(CHUNK_BYTES)).toThrow(RangeError);
+    expect([arena.usedBytes, arena.chunkBytes]).toEqual([usedBytes, chunkBytes]);
+    arena.free(refs.pop()!);
+    refs.push(arena.alloc(CHUNK_BYTES));
+    for (const ref of refs.splice(0, 2)) arena.free(ref);
+    expect(arena.isFull).toBe(false);
+  });
+
   test("what a block takes is at most an eighth more than asked, from 128 bytes on", () => {
     for (let bytes = 128; bytes <= 32_768; bytes += 7) {
       expect(blockBytes(bytes)).toBeGreaterThanOrEqual(bytes);
