@@ -35,6 +35,13 @@ const TICK_MS = 100;
 /** Those of sessions, of which there are many, every so many ticks. */
 const SESSION_TICKS = 5;
 
+/** How long a close waits for clients to take what they are owed ... */
+const CLOSE_SEND_MS = 5000;
+/** ... and for those that are owed nothing to close too: else what they still send resets them. */
+const CLOSE_LINGER_MS = 500;
+/** How often it looks. */
+const CLOSE_LOOK_MS = 10;
+
 /** What one thread lets replies that wait take, however little the file allows. */
 const OUTPUT_BYTES_MIN = 16 * 1024 * 1024;
 
@@ -119,16 +126,30 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
     return this.stats.snapshot();
   }
 
-  /** Accepts no more, answers what is under way, then ends all connections. */
+  /**
+   * Accepts no more, answers what is under way, then ends all connections. Clients have
+   * CLOSE_SEND_MS to take what they are owed.
+   */
   async close(): Promise<void> {
     this.#listener?.stop();
     const closed = this.router.close();
     await closed;
     this.leave();
+    for (const session of this.#links.keys()) session.finish("proxy closed");
+    await this.#clientsGone();
     clearInterval(this.#timer);
     setLateRest(0);
-    for (const session of this.#links.keys()) session.finish("proxy closed");
     for (const pool of this.#pools) pool.destroy();
+  }
+
+  /** Resolves when no client is left, or when those that are have had their time. */
+  async #clientsGone(): Promise<void> {
+    const links = this.#links;
+    for (let ms = 0; ms < CLOSE_SEND_MS && links.size > 0; ms += CLOSE_LOOK_MS) {
+      const isOwing = links.values().some((link) => link.isOwed);
+      if (ms >= CLOSE_LINGER_MS && !isOwing) return;
+      await Bun.sleep(CLOSE_LOOK_MS);
+    }
   }
 
   // -- turns ------------------------------------------------------------------------------------
@@ -302,6 +323,11 @@ class SessionLink implements ConnectionOwner {
 
   get clientAddress(): string {
     return this.#connection.remoteAddress;
+  }
+
+  /** Replies are to come, or to be sent. */
+  get isOwed(): boolean {
+    return this.#connection.backlogBytes > 0 || (this.session?.length ?? 0) > 0;
   }
 
   onData(chunk: Buffer): void {

@@ -142,6 +142,38 @@ test("A worker that dies during a close is noticed, and the close ends", async (
   expect(await opened.death).toMatchObject({ code: "closed" });
 });
 
+test("A close waits for clients that read slowly", async () => {
+  const opened = await open(2);
+  const writer = new Redis(opened.port.port, "127.0.0.1");
+  // Too much for the sockets' buffers, too little for the backend to be held.
+  const valueBytes = 3 * 1024 * 1024;
+  await writer.set("slow", Buffer.alloc(valueBytes, 1));
+  await writer.quit();
+  await opened.plane.resetStats();
+  let received = 0;
+  const ended = Promise.withResolvers<void>();
+  const reader = await Bun.connect({
+    hostname: "127.0.0.1",
+    port: opened.port.port,
+    socket: {
+      data: (_, chunk) => {
+        received += chunk.length;
+      },
+      close: () => ended.resolve(),
+    },
+  });
+  reader.pause();
+  const request = encodeRequest(["GET", "slow"]);
+  reader.write(Buffer.concat([request, request]));
+  while ((await opened.plane.stats()).total < 2);
+  const closed = close(opened);
+  while ((await opened.plane.stats()).commands[0]?.calls !== 2);
+  reader.resume();
+  await closed;
+  await ended.promise;
+  expect(received).toBe(2 * (`$${valueBytes}\r\n`.length + valueBytes + 2));
+});
+
 test("ioredis and node-redis connect as they come, pipeline, and read all types", async () => {
   const opened = await open(1);
   const { port } = opened.port;
