@@ -31,7 +31,7 @@ const REPLICA_READS: readonly CommandName[] = [
   "ZREVRANGEBYLEX", "ZREVRANGEBYSCORE", "ZREVRANK", "ZSCORE",
 ];
 
-const PRIMARY_READS: readonly CommandName[] = ["HSCAN", "SLOTSINFO", "SLOTSSCAN", "SSCAN", "ZSCAN"];
+const MASTER_READS: readonly CommandName[] = ["HSCAN", "SLOTSINFO", "SLOTSSCAN", "SSCAN", "ZSCAN"];
 
 // biome-ignore format: words fill their lines
 const REFUSED: readonly CommandName[] = [
@@ -66,7 +66,7 @@ const THIRD_IS_KEY: readonly CommandName[] = ["EVAL", "EVALSHA", "ZINTERSTORE", 
 const CLASSES: readonly CodisClass[] = ALL_COMMANDS.map(({ name }) => {
   if (REFUSED.includes(name) || DASHED.includes(name)) return "X";
   if (REPLICA_READS.includes(name)) return "R";
-  return PRIMARY_READS.includes(name) ? "M" : "W";
+  return MASTER_READS.includes(name) ? "M" : "W";
 });
 
 const POLICIES: readonly ProxyPolicy[] = ALL_COMMANDS.map(({ id, name }) => {

@@ -13,7 +13,6 @@ import { equalBytes } from "../base/bytes.ts";
 import { CodisError } from "../base/errors.ts";
 import { codisClass, codisKeyIndex, codisPolicy } from "../commands/codis-classes.ts";
 import { ALL_COMMANDS, type Command, findKeys, lookupCommand } from "../commands/lookup.ts";
-import { READ } from "../commands/spec.ts";
 import { FORWARD_SEMI_ASYNC, FORWARD_SYNC, type Slot } from "../model/slot.ts";
 import type { RequestDecoder } from "../resp/decoder.ts";
 import { hashTag, SLOT_COUNT, slotOfRange, tagEnd, tagStart } from "../slots/hash.ts";
@@ -419,9 +418,7 @@ function refusal({ name, proxy }: Command, isCompat: boolean): string {
 
 function wayOf(command: Command, isCompat: boolean): number {
   const policy = isCompat ? codisPolicy(command) : command.proxy;
-  const isRead = isCompat
-    ? codisClass(command) === "R"
-    : (command.flags & READ) !== 0 && codisClass(command) !== "M";
+  const isRead = isCompat ? codisClass(command) === "R" : command.replica;
   const reads = isRead ? READS : 0;
   switch (policy) {
     case "forward": {

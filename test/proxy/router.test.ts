@@ -159,16 +159,17 @@ test("A client that leaves a locked slot's queue is forgotten, and not served la
 
 // -- replicas -----------------------------------------------------------------------------------
 
-test("Reads go to a healthy replica of the first group that has one, writes and cursors do not", async () => {
+test("Reads go to a healthy replica of the first group that has one, the primary's own do not", async () => {
   const world = new World();
   await world.fill({ id: SLOT_A, backend_addr: A, replica_groups: [[B], [C]] });
   world.connect();
   const client = world.client();
-  client.send("GET a", "SET a 1", "HSCAN a 0");
+  client.send("GET a", "SET a 1", "HSCAN a 0", "TOUCH a");
   expect(world.server(B).requests()).toEqual([["GET", "a"]]);
   expect(world.server(A).requests()).toEqual([
     ["SET", "a", "1"],
     ["HSCAN", "a", "0"],
+    ["TOUCH", "a"],
   ]);
   world.server(B).reply("-LOADING wait\r\n");
   client.send("GET a");
