@@ -65,6 +65,8 @@ export class Connection implements Writer {
   /** `ip:port` of the peer and of our end, kept when closed; UNKNOWN_ADDRESS if reset before. */
   readonly remoteAddress: string;
   readonly localAddress: string;
+  /** Bytes the kernel has taken. */
+  sentBytes = 0;
   readonly #socket: ConnectionSocket;
   #owner: ConnectionOwner | undefined;
   #state: State = "open";
@@ -174,6 +176,7 @@ export class Connection implements Writer {
         return;
       }
       this.out.consume(sent);
+      this.sentBytes += sent;
       this.#isBlocked = sent < pending;
     }
     if (this.#state === "draining" && !this.#isBlocked) this.#sendFin();

@@ -52,8 +52,9 @@ export class Session implements ConnectionOwner, ClientPort {
   #isDeferred = false;
   /** The decoder's request was held back, and is to be executed again. */
   #hasHeldRequest = false;
-  /** Backlog last added to the server's sum. */
+  /** What was last added to the server's sums. */
   #countedBacklog = 0;
+  #countedSent = 0;
 
   constructor(context: SessionContext, connection: Connection, id: number) {
     const { server } = context;
@@ -73,7 +74,9 @@ export class Session implements ConnectionOwner, ClientPort {
 
   close(): void {
     this.client.closeAfterReply();
-    if (this.#isSafeToSend(this.#context.turn.commit())) this.#connection.close();
+    if (!this.#isSafeToSend(this.#context.turn.commit())) return;
+    this.#connection.close();
+    this.#countOutput();
   }
 
   backlogBytes(): number {
@@ -135,7 +138,7 @@ export class Session implements ConnectionOwner, ClientPort {
   }
 
   onDrain(): void {
-    this.#countBacklog();
+    this.#countOutput();
     if (!this.#isHeldBack) return;
     this.#isHeldBack = false;
     this.#context.turn.begin();
@@ -144,7 +147,7 @@ export class Session implements ConnectionOwner, ClientPort {
 
   onClose(): void {
     this.client.closeAfterReply();
-    this.#countBacklog();
+    this.#countOutput();
     this.#context.ended(this);
   }
 
@@ -159,11 +162,8 @@ export class Session implements ConnectionOwner, ClientPort {
   /** The end of a turn: what was promised is safe, replies may leave. */
   flush(isSafe: boolean): void {
     if (!this.#isSafeToSend(isSafe)) return;
-    const { stats } = this.#context.server;
-    const before = this.#connection.backlogBytes;
     this.#connection.flush();
-    stats.outputBytes += before - this.#connection.backlogBytes;
-    this.#countBacklog();
+    this.#countOutput();
   }
 
   /** Without a journal that keeps its changes, the client must not read that they were made. */
@@ -238,9 +238,13 @@ export class Session implements ConnectionOwner, ClientPort {
     return true;
   }
 
-  #countBacklog(): void {
-    const backlog = this.#connection.isOpen ? this.#connection.backlogBytes : 0;
-    this.#context.server.stats.outputBacklog += backlog - this.#countedBacklog;
-    this.#countedBacklog = backlog;
+  /** Also sees what the socket took by itself since the last time. */
+  #countOutput(): void {
+    const { stats } = this.#context.server;
+    const { sentBytes, backlogBytes } = this.#connection;
+    stats.outputBytes += sentBytes - this.#countedSent;
+    this.#countedSent = sentBytes;
+    stats.outputBacklog += backlogBytes - this.#countedBacklog;
+    this.#countedBacklog = backlogBytes;
   }
 }

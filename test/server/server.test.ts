@@ -277,6 +277,19 @@ describe("Clients of today", () => {
   });
 });
 
+test("Every byte sent is in total_net_output_bytes, also what a slow client took later", async () => {
+  const { port, state } = await start();
+  const client = await RawConnection.open(port);
+  await client.ask(["SETRANGE", "big", 19_999_999, "x"]);
+  const sentBefore = state.stats.outputBytes;
+  // More than the socket takes at once: the rest leaves whenever it drains.
+  expect((await client.ask(["GET", "big"])).length).toBe(20_000_013);
+  await client.ask(["PING"]);
+  expect(state.stats.outputBytes - sentBefore).toBe(20_000_013 + "+PONG\r\n".length);
+  expect(state.stats.outputBacklog).toBe(0);
+  client.close();
+});
+
 describe("A server whose last changes cannot be kept", () => {
   test.each(["close", "SHUTDOWN"])("ends with exit code 1 and says why, by %s", async (way) => {
     const server = await startOwnServer();
