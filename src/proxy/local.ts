@@ -18,11 +18,11 @@ import type { CommandName } from "../commands/table.ts";
 import type { RequestDecoder } from "../resp/decoder.ts";
 import { encodeRequest } from "../resp/encoder.ts";
 import { SLOT_COUNT, slotOfRange } from "../slots/hash.ts";
+import { Addressed } from "./addressed.ts";
 import { answerClient } from "./local-client.ts";
 import { answerCommand } from "./local-command.ts";
 import {
   BAD_DATABASE,
-  backendNotFound,
   badSlotNumber,
   bulk,
   databaseOutOfRange,
@@ -37,6 +37,8 @@ import { argText, type Router } from "./router.ts";
 import type { Session } from "./session.ts";
 import type { ProxySlot } from "./slot.ts";
 
+/** The one user there is, by the name Redis gives it. */
+const DEFAULT_USER = "default";
 const HELLO_NEEDS_AUTH =
   "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> " +
   "AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol " +
@@ -106,11 +108,14 @@ function complain(session: Session, command: Command, text: string): true {
 // -- the session --------------------------------------------------------------------------------
 
 function auth(session: Session, decoder: RequestDecoder, command: Command): void {
-  if (decoder.argc !== 2) {
+  const { argc } = decoder;
+  // `AUTH default password` is what clients send that were told a user, as in `redis://default:...`.
+  const namesUser = argc === 3 && argText(decoder, 1) === DEFAULT_USER;
+  if (argc !== 2 && !namesUser) {
     complain(session, command, wrongArguments(command.name));
     return;
   }
-  const failure = authorize(session, argText(decoder, 1));
+  const failure = authorize(session, argText(decoder, argc - 1));
   session.answer(command.id, failure === "" ? OK : errorLine(failure));
 }
 
@@ -254,15 +259,14 @@ function toBackend(
   command: Command,
   router: Router,
 ): boolean {
-  const address = argText(decoder, 1);
-  const backend = router.findBackend(address, session);
-  if (backend === undefined) return complain(session, command, backendNotFound(address));
   const { buf, args, argc } = decoder;
   const words: (string | Buffer)[] = [command.name];
   for (let i = 2; i < argc; i++) words.push(buf.subarray(args[2 * i]!, args[2 * i + 1]!));
-  const bytes = encodeRequest(words);
-  backend.push(session.begin(command.id), bytes, 0, bytes.length);
-  return true;
+  const address = argText(decoder, 1);
+  const request = new Addressed(session, command, router, address, encodeRequest(words));
+  if (request.retry()) return true;
+  session.wait(request);
+  return false;
 }
 
 // -- slots --------------------------------------------------------------------------------------

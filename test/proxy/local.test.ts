@@ -46,6 +46,13 @@ test("INFO without address goes to some backend, section and all", async () => {
   expect(world.server(B).requests()).toEqual([["INFO"], ["INFO", "server"]]);
 });
 
+test("AUTH takes the user that clients of today name when there is one, and no other", async () => {
+  const client = new World({ session_auth: "pw" }).client();
+  client.send("AUTH default no", "AUTH pw pw", "AUTH default pw x", "AUTH default pw", "PING");
+  const arity = "-ERR wrong number of arguments for 'AUTH' command\r\n";
+  expect(client.output()).toBe(`-ERR invalid password\r\n${arity}${arity}+OK\r\n+PONG\r\n`);
+});
+
 test("HELLO says protocol 2 whatever is asked for, and takes password and name", async () => {
   const world = new World({ session_auth: "pw" });
   const client = world.client();
