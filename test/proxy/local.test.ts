@@ -38,6 +38,27 @@ test("PING, INFO and SLOTSINFO with a backend's address go to that backend", asy
   expect(client.output()).toBe(`-ERR backend server '${A}' not found\r\n`);
 });
 
+test("PING with the address of a backend that is full waits, and what follows it too", async () => {
+  const world = new World({ backend_max_pipeline: 1 });
+  await world.halves();
+  world.client().send("GET a");
+  const { backend } = world.server(B);
+  const [stayer, leaver] = [world.client(), world.client()];
+  stayer.send(`PING ${B} x`, "PING");
+  leaver.send(`PING ${B} y`);
+  expect([backend.length, backend.waiters.length]).toEqual([1, 2]);
+  leaver.disconnect();
+  expect(backend.waiters.length).toBe(1);
+  world.server(B).reply(bulk("v"));
+  expect(world.server(B).requests()).toEqual([
+    ["GET", "a"],
+    ["PING", "x"],
+  ]);
+  expect(stayer.output()).toBe("");
+  world.server(B).reply(bulk("x"));
+  expect(stayer.output()).toBe(`${bulk("x")}+PONG\r\n`);
+});
+
 test("INFO without address goes to some backend, section and all", async () => {
   const world = new World();
   await world.fill({ id: SLOT_A, backend_addr: B });
