@@ -15,13 +15,13 @@ import type { Slot } from "../model/slot.ts";
 import type { Connection, ConnectionOwner } from "../net/connection.ts";
 import { dial } from "../net/dial.ts";
 import { type Listener, listen } from "../net/listener.ts";
+import { OutputBudget } from "../net/output-budget.ts";
 import { systemErrorText } from "../net/system-error.ts";
 import { atTurnEnd, REST_MAX_US, setLateRest } from "../net/turn-end.ts";
 import type { RequestDecoder } from "../resp/decoder.ts";
 import { type Backend, type BackendPort, DIAL_TIMEOUT_MS } from "./backend.ts";
 import { BackendPool } from "./backend-pool.ts";
 import type { PassagePort } from "./forward.ts";
-import { OutputBudget } from "./output-budget.ts";
 import type { PlaneConfig } from "./plane.ts";
 import { errorLine, NOT_ONLINE, TOO_MANY_CLIENTS } from "./replies.ts";
 import { Router } from "./router.ts";
@@ -85,7 +85,7 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
   ) {
     this.limits = config;
     this.sessionOutputMax = config.session_output_max;
-    this.budget = new OutputBudget(outputBytesMax(config, shared));
+    this.budget = new OutputBudget("proxy_max_offheap_size", outputBytesMax(config, shared));
     this.#clock = clock;
     this.#shared = shared;
     this.#onSessionClosed = onSessionClosed;

@@ -8,8 +8,8 @@
  * whoever holds most.
  */
 
+import { OUTPUT_NOTICE_BYTES, type OutputHolder } from "../net/output-budget.ts";
 import type { ReplyWriter } from "../resp/encoder.ts";
-import { OUTPUT_NOTICE_BYTES, type OutputHolder } from "./output-budget.ts";
 import type { Holdable, RequestOwner } from "./request.ts";
 import type { SessionPort } from "./session-port.ts";
 import type { Resumable } from "./turn.ts";

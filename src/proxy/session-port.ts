@@ -1,7 +1,7 @@
 /** Pure: what a session knows of the rest of the data plane, and what it is allowed. */
 
+import type { OutputBudget } from "../net/output-budget.ts";
 import type { RequestDecoder } from "../resp/decoder.ts";
-import type { OutputBudget } from "./output-budget.ts";
 import type { Session } from "./session.ts";
 import type { Stats } from "./stats.ts";
 import type { Turn } from "./turn.ts";

@@ -15,10 +15,10 @@
  */
 
 import { assert } from "../base/assert.ts";
+import { OUTPUT_NOTICE_BYTES, type OutputHolder } from "../net/output-budget.ts";
 import { REQUEST_ERROR, REQUEST_READY, RequestDecoder } from "../resp/decoder.ts";
 import type { ReplyWriter } from "../resp/encoder.ts";
 import { KeptReplies } from "./kept-replies.ts";
-import { OUTPUT_NOTICE_BYTES, type OutputHolder } from "./output-budget.ts";
 import { OutputWatch } from "./output-watch.ts";
 import { errorLine, handleResponse } from "./replies.ts";
 import { ReplyWindow } from "./reply-window.ts";

@@ -6,9 +6,9 @@
  */
 
 import { FORWARD_SYNC, type Slot } from "../../src/model/slot.ts";
+import { OutputBudget } from "../../src/net/output-budget.ts";
 import type { Backend } from "../../src/proxy/backend.ts";
 import { BackendPool } from "../../src/proxy/backend-pool.ts";
-import { OutputBudget } from "../../src/proxy/output-budget.ts";
 import type { PlaneConfig } from "../../src/proxy/plane.ts";
 import { Router } from "../../src/proxy/router.ts";
 import { Session } from "../../src/proxy/session.ts";
@@ -209,7 +209,7 @@ export class World implements SessionPort {
 
   constructor(config: Partial<PlaneConfig> = {}) {
     this.limits = { ...TEST_CONFIG, ...config };
-    this.budget = new OutputBudget(this.limits.proxy_max_offheap_size);
+    this.budget = new OutputBudget("proxy_max_offheap_size", this.limits.proxy_max_offheap_size);
     this.sessionOutputMax = this.limits.session_output_max;
     this.turn.nowMs = 1000;
     const port = { dial: (backend: Backend) => void this.dialed.push(backend) };

@@ -1,18 +1,18 @@
 /**
- * Pure: how many reply bytes all sessions of a thread hold, and whom to close when it is too much.
+ * Pure: how many reply bytes all clients of a thread hold, and whom to close when it is too much.
  *
- * A session reports when it holds more than OUTPUT_NOTICE_BYTES, and again until it holds less;
- * what sessions hold below that is not counted. So the memory of replies is at most
+ * A holder reports when it holds more than OUTPUT_NOTICE_BYTES, and again until it holds less; what
+ * clients hold below that is not counted. So the memory of replies is at most
  *
- *   maxBytes + sessions * OUTPUT_NOTICE_BYTES + what one turn reads from the backends
+ *   maxBytes + clients * OUTPUT_NOTICE_BYTES + what is written between two reports
  */
 
 import { assert } from "../base/assert.ts";
 
-/** What a session may hold unnoticed. */
+/** What a client may hold unnoticed. */
 export const OUTPUT_NOTICE_BYTES = 64 * 1024;
 
-/** A session that holds much. */
+/** A client that holds much. */
 export interface OutputHolder {
   /** What it holds now; less than it reported when the socket took some since. */
   readonly outputBytes: number;
@@ -21,11 +21,14 @@ export interface OutputHolder {
 }
 
 export class OutputBudget {
-  readonly maxBytes: number;
+  maxBytes: number;
+  readonly #limit: string;
   #totalBytes = 0;
   readonly #holders = new Map<OutputHolder, number>();
 
-  constructor(maxBytes: number) {
+  /** @param limit what the config calls `maxBytes` */
+  constructor(limit: string, maxBytes: number) {
+    this.#limit = limit;
     this.maxBytes = maxBytes;
   }
 
@@ -38,7 +41,7 @@ export class OutputBudget {
   report(holder: OutputHolder, bytes: number): void {
     this.#set(holder, bytes);
     if (this.#totalBytes > this.maxBytes) this.#refresh();
-    while (this.#totalBytes > this.maxBytes) this.#largest().closeFor("proxy_max_offheap_size");
+    while (this.#totalBytes > this.maxBytes) this.#largest().closeFor(this.#limit);
   }
 
   #set(holder: OutputHolder, bytes: number): void {
