@@ -1,7 +1,9 @@
 /**
  * What a command is, in one place: a row per command of Redis up to 8.8, Valkey up to 9.1 and
  * Codis 3.2; those that come from modules are in `module-table.ts`.
- * Proxy and server both read it; nothing else in the tree lists command names.
+ * Proxy and server both read it. Files that treat some commands apart (`codis-classes.ts`,
+ * `lookup.ts`, the proxy's `local.ts`, the server's handlers) name rows of it as `CommandName`: a
+ * name that is in no row does not compile.
  *
  * - `arity` and `flags` are what `COMMAND INFO` of Redis 7.0 prints (a newer command's are those of
  *   the release it came with, and ZRANK takes WITHSCORE as in 7.2), so a container such as CONFIG
