@@ -55,7 +55,8 @@ interface DurationRow extends RowOf<"duration", string, number> {
   readonly max?: number;
 }
 
-export type ConfigRow = StringRow | BoolRow | ChoiceRow | IntRow | SizeRow | DurationRow;
+export type NumberRow = IntRow | SizeRow | DurationRow;
+export type ConfigRow = StringRow | BoolRow | ChoiceRow | NumberRow;
 
 /** Key (lower case) -> row, in the order of the default file and of the JSON. */
 export type ConfigTable = Readonly<Record<string, ConfigRow>>;
@@ -146,6 +147,12 @@ export function configToJson<T extends ConfigTable>(
     shown[key] = row.secret === "blank" ? "" : showValue(row, value);
   }
   return shown;
+}
+
+/** The least and the greatest value of a number's row, both included. */
+export function boundsOf(row: NumberRow): { readonly min: number; readonly max: number } {
+  const { min = 0, max = row.kind === "int" ? INT_MAX : Number.MAX_SAFE_INTEGER } = row;
+  return { min, max };
 }
 
 // -- rules that several tables have -------------------------------------------------------------
@@ -290,8 +297,7 @@ function brokenRule(
     case "int":
     case "size":
     case "duration": {
-      const min = row.min ?? 0;
-      const max = row.max ?? (row.kind === "int" ? INT_MAX : Number.MAX_SAFE_INTEGER);
+      const { min, max } = boundsOf(row);
       const number = value as number;
       if (number < min) return `must be at least ${String(showValue(row, min))}`;
       if (number > max) return `must be at most ${String(showValue(row, max))}`;

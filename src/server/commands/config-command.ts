@@ -3,7 +3,7 @@
  * something looks at each time can be changed. Source of texts: Redis 7.0 src/config.c.
  */
 
-import type { ConfigRow } from "../../base/config.ts";
+import { boundsOf, type ConfigRow, type NumberRow } from "../../base/config.ts";
 import { parseSize } from "../../base/size.ts";
 import { argEnd, argStart, argText, type Call, type Handler } from "../call.ts";
 import { type RuntimeConfig, SERVER_CONFIG } from "../config.ts";
@@ -13,7 +13,6 @@ import { helpReply, runSubcommand, type Subcommands } from "./container.ts";
 
 type Key = keyof RuntimeConfig;
 type Value = RuntimeConfig[Key];
-type NumberRow = Extract<ConfigRow, { readonly kind: "int" | "size" }>;
 /** No row is a duration: redis.conf counts in seconds or milliseconds, each key in its own. */
 type ServerRow = Exclude<ConfigRow, { readonly kind: "duration" }>;
 
@@ -32,8 +31,6 @@ const SETTABLE: ReadonlySet<string> = new Set<Key>([
   "slowlog-max-len",
   "timeout",
 ]);
-
-const INT_MAX = 2 ** 31 - 1;
 
 /** What clients and tools of stock Redis read, or set to what it is, and that is fixed here. */
 const FIXED: ReadonlyMap<string, string> = new Map([
@@ -123,10 +120,8 @@ function parseValue(key: Key, text: string): Value {
   }
 }
 
-/** As base/config.ts checks the file's values. */
 function checkBounds(key: string, value: number, row: NumberRow): number {
-  const min = row.min ?? 0;
-  const max = row.max ?? (row.kind === "int" ? INT_MAX : Number.MAX_SAFE_INTEGER);
+  const { min, max } = boundsOf(row);
   if (value >= min && value <= max) return value;
   return failSet(key, `argument must be between ${min} and ${max} inclusive`);
 }
