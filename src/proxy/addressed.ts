@@ -21,13 +21,7 @@ export class Addressed implements PendingDispatch, Resumable {
   #queue: Waiters | undefined;
 
   /** @param bytes what the server is sent */
-  constructor(
-    session: Session,
-    command: Command,
-    router: Router,
-    address: string,
-    bytes: Buffer,
-  ) {
+  constructor(session: Session, command: Command, router: Router, address: string, bytes: Buffer) {
     this.#session = session;
     this.#command = command;
     this.#router = router;

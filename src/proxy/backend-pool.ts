@@ -6,7 +6,8 @@
  * Primaries and replicas have pools of their own, even for equal addresses: a replica connection
  * can be stale without a write ever meeting it. Connections to database 0 open when an address is
  * first used, those to another database when a session first needs it. With several connections in
- * parallel a session keeps to one of them, so that its requests keep their order.
+ * parallel a session keeps to one of them while it is owed anything, so that its requests keep
+ * their order.
  *
  * Source: Codis pkg/proxy/backend.go `sharedBackendConnPool`; there a request picked at random.
  */
@@ -17,6 +18,16 @@ import type { Turn } from "./turn.ts";
 
 export interface PoolLimits extends BackendLimits {
   readonly backend_number_databases: number;
+}
+
+/** What the choice of a connection asks of a session. */
+export interface LaneUser {
+  /** Says which of the parallel connections is its own. */
+  readonly id: number;
+  /** Replies owed. */
+  readonly length: number;
+  /** The one that it uses for as long as it is owed something. */
+  lane: number;
 }
 
 /** All connections of one pool to one address. */
@@ -48,22 +59,30 @@ export class SharedBackend {
     for (let i = 0; i < parallel; i++) this.#lanes[i] = open(address, 0);
   }
 
-  /** The connection of a session: the same one while it is healthy or none is. */
-  lane(database: number, sessionId: number): Backend {
+  /**
+   * The connection of a session: its own, or a healthy one when its own is not. It changes only
+   * while the session is owed nothing: else what waits on one that is dialed could be overtaken.
+   * @param own how many of the replies owed are to the request in hand
+   */
+  lane(database: number, user: LaneUser, own: number): Backend {
     if (this.#parallel === 1) return this.#lanes[database] ?? this.#openLane(database);
     const first = database * this.#parallel;
-    const start = sessionId % this.#parallel;
+    if (user.length === own) user.lane = this.#choose(first, user.id);
+    const at = first + (user.lane % this.#parallel);
+    return this.#lanes[at] ?? this.#openLane(at);
+  }
+
+  #choose(first: number, id: number): number {
     for (let i = 0; i < this.#parallel; i++) {
-      const at = first + ((start + i) % this.#parallel);
-      const backend = this.#lanes[at] ?? this.#openLane(at);
-      if (backend.isHealthy) return backend;
+      const lane = (id + i) % this.#parallel;
+      if (this.#lanes[first + lane]?.isHealthy) return lane;
     }
-    return this.#lanes[first + start]!;
+    return id % this.#parallel;
   }
 
   /** The session's connection if it is healthy. One that is only opened now is not yet. */
-  healthyLane(database: number, sessionId: number): Backend | undefined {
-    const backend = this.lane(database, sessionId);
+  healthyLane(database: number, user: LaneUser): Backend | undefined {
+    const backend = this.lane(database, user, 0);
     if (backend.isHealthy) return backend;
     return undefined;
   }

@@ -60,6 +60,8 @@ export interface Message {
   readonly keys: readonly number[];
   /** May be answered by a replica. */
   readonly isRead: boolean;
+  /** How many of the replies the session is owed are this one's: see `SharedBackend.lane`. */
+  readonly own: number;
 }
 
 /** What a passage asks of its surroundings. */
@@ -148,7 +150,8 @@ export class Passage implements PendingDispatch, RequestOwner, Resumable {
   // -- the source -------------------------------------------------------------------------------
 
   #pull(): boolean {
-    const source = this.#slot.source!.lane(this.#session.database, this.#session.id);
+    const session = this.#session;
+    const source = this.#slot.source!.lane(session.database, session, this.#message.own);
     if (source.isFull) return this.#waitIn(source.waiters);
     this.#way = this.#chooseWay();
     if (this.#isEmptyKey() || (this.#way === TAG_ONE && this.#hasComeWithTag())) {
@@ -158,7 +161,7 @@ export class Passage implements PendingDispatch, RequestOwner, Resumable {
     const call = this.#pullRequest();
     this.#isAsking = true;
     this.#wait();
-    source.push(takeRequest(this, 0, this.#session.port.turn.nowMs), call, 0, call.length);
+    source.push(takeRequest(this, 0, session.port.turn.nowMs), call, 0, call.length);
     return false;
   }
 
@@ -301,13 +304,14 @@ export class Passage implements PendingDispatch, RequestOwner, Resumable {
 
   /** Where the request goes when no key has to be pulled any more. */
   #destination(): Backend {
-    const { database, id } = this.#session;
+    const session = this.#session;
+    const { isRead, own } = this.#message;
     const slot = this.#slot;
-    if (slot.mode === REPLICATED && this.#message.isRead) {
-      const replica = slot.healthyReplica(database, id);
+    if (slot.mode === REPLICATED && isRead) {
+      const replica = slot.healthyReplica(session.database, session, own);
       if (replica !== undefined) return replica;
     }
-    return slot.primary!.lane(database, id);
+    return slot.primary!.lane(session.database, session, own);
   }
 
   #waitIn(queue: Waiters): false {

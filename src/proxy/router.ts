@@ -113,7 +113,7 @@ export class Router {
     const slotId = decoder.argc > 1 ? slotOfRange(buf, args[2]!, args[3]!) : 0;
     const slot = this.slots[slotId]!;
     if (slot.mode === OPEN) {
-      const backend = slot.primary!.lane(session.database, session.id);
+      const backend = slot.primary!.lane(session.database, session, 0);
       if (!backend.isFull) {
         const request = session.begin(command.id);
         slot.underWay++;
@@ -269,7 +269,7 @@ export class Router {
     isRead: boolean,
   ): boolean {
     const { buf, start, end, argc } = decoder;
-    const message = { prefix: undefined, buf, from: start, to: end, argc, keys, isRead };
+    const message = { prefix: undefined, buf, from: start, to: end, argc, keys, isRead, own: 1 };
     const request = session.begin(commandId);
     const passage = this.#forwardPart(session, request, slotId, message);
     if (passage === undefined) return true;
@@ -320,7 +320,7 @@ export class Router {
   /** A healthy connection to the server at exactly this address, primaries first. */
   findBackend(address: string, session: Session): Backend | undefined {
     for (const pool of [this.#primaries, this.#replicas]) {
-      const backend = pool.find(address)?.healthyLane(session.database, session.id);
+      const backend = pool.find(address)?.healthyLane(session.database, session);
       if (backend !== undefined) return backend;
     }
     return undefined;

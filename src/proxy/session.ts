@@ -55,10 +55,12 @@ const REPLIES = 2;
 const OUTPUT = 3;
 
 export class Session implements RequestOwner, Resumable, OutputHolder {
-  /** Counts from 0; used to keep to one of several parallel connections. */
+  /** Counts from 0. */
   readonly id: number;
   readonly port: SessionPort;
   database = 0;
+  /** Of parallel connections, the one in use: see `SharedBackend.lane`. */
+  lane = 0;
   isAuthorized: boolean;
   /** As CLIENT SETNAME set it. */
   name = "";
@@ -82,7 +84,6 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
   #waitsFor = NOTHING;
   #pending: PendingDispatch | undefined;
   #aside: Buffer[] = [];
-  #isPaused = false;
   /** The client sends no more. */
   #hasEnded = false;
   /** No more requests are decoded; closes when nothing is owed. */
@@ -131,7 +132,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     this.#readMs = this.#turn.nowMs;
     if (this.#waitsFor !== NOTHING) {
       this.#aside.push(chunk);
-      this.#pause();
+      this.#wire.pause();
       return;
     }
     this.#decoder.feed(chunk);
@@ -159,10 +160,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
       this.#decode();
     }
     if (this.#waitsFor !== NOTHING) return;
-    if (this.#isPaused) {
-      this.#isPaused = false;
-      this.#wire.resume();
-    }
+    this.#wire.resume();
     if (this.#hasEnded) this.finish("client closed");
   }
 
@@ -196,12 +194,6 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
   /** Waits for output that is still there. */
   #isCrowded(): boolean {
     return this.#waitsFor === OUTPUT && this.#out.pendingBytes > OUTPUT_PAUSE_BYTES;
-  }
-
-  #pause(): void {
-    if (this.#isPaused) return;
-    this.#isPaused = true;
-    this.#wire.pause();
   }
 
   // -- what the router asks ---------------------------------------------------------------------

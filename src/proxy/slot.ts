@@ -15,7 +15,7 @@
 import { assert } from "../base/assert.ts";
 import { FORWARD_SYNC, type Slot } from "../model/slot.ts";
 import type { Backend } from "./backend.ts";
-import type { SharedBackend } from "./backend-pool.ts";
+import type { LaneUser, SharedBackend } from "./backend-pool.ts";
 import { Waiters } from "./waiters.ts";
 
 /** Requests go to the primary as they come. */
@@ -109,13 +109,13 @@ export class ProxySlot {
 
   /**
    * A replica to read from: of the first group that has a healthy one, starting at a member that
-   * depends on the session.
+   * depends on the session. `own` as for `lane`.
    */
-  healthyReplica(database: number, sessionId: number): Backend | undefined {
+  healthyReplica(database: number, user: LaneUser, own: number): Backend | undefined {
     for (const group of this.replicas) {
       for (let i = 0; i < group.length; i++) {
-        const replica = group[(sessionId + i) % group.length]!;
-        const lane = replica.lane(database, sessionId);
+        const replica = group[(user.id + i) % group.length]!;
+        const lane = replica.lane(database, user, own);
         if (lane.isHealthy) return lane;
       }
     }

@@ -128,6 +128,8 @@ export class Split implements RequestOwner, PendingDispatch {
       argc: this.#step + 1,
       keys: [from, to],
       isRead: this.#isRead,
+      // Parts of one request may name a key twice: those behind the first keep to its connection.
+      own: this.#parts.length === 1 ? 1 : 0,
     });
   }
 

@@ -16,7 +16,7 @@ export interface Wire {
   markDirtyLate(): void;
   /** Sends what can be sent now. */
   flush(): void;
-  /** Stop and go on reading. */
+  /** Stop and go on reading; both idempotent. */
   pause(): void;
   resume(): void;
   /** Sends what is in `out`, then ends. */

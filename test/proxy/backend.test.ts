@@ -340,6 +340,28 @@ test("Several connections in parallel: a session keeps to one of them, unless it
   expect(other[0]).not.toBe(used[0]);
 });
 
+test("Of parallel connections one that connects first overtakes none that is still dialed", async () => {
+  const world = await dialing({ backend_primary_parallel: 2 });
+  const client = world.client();
+  client.send("SET a 1");
+  const own = world.dialed.findIndex((backend) => backend.length > 0);
+  const [ownBackend] = world.dialed.splice(own, 1);
+  world.connect();
+  client.send("SET a 2", "MSET a 3 a 4");
+  expect(world.servers[0]!.requests()).toEqual([]);
+  world.dialed.push(ownBackend!);
+  world.connect();
+  expect(world.servers[1]!.requests().length).toBe(4);
+  world.servers[1]!.reply("+OK\r\n".repeat(4));
+  expect(client.output()).toBe("+OK\r\n".repeat(3));
+  world.servers[1]!.drop();
+  client.send("EXISTS a", "GET a");
+  expect(world.servers[0]!.requests()).toEqual([
+    ["EXISTS", "a"],
+    ["GET", "a"],
+  ]);
+});
+
 test("The last slot to leave an address closes its connection when all is answered", async () => {
   const world = await dialing();
   await world.fill({ id: 1, backend_addr: A });
