@@ -1,12 +1,16 @@
 /**
  * Brings a product's model to what `codis up` promises, doing only what is missing, so that a first
  * start that was cut short goes on where it stopped: one group per server, every proxy online, and
- * on the very first start all slots shared out evenly.
+ * on the very first start all slots shared out evenly. Where the files of the coordinator are gone,
+ * slots go to the servers that have their keys.
  */
 
 import { DashboardClient } from "../../src/api/dashboard-client.ts";
 import type { TopomStats } from "../../src/api/topom-stats.ts";
+import { CodisError } from "../../src/base/errors.ts";
 import { type Mapping, offlineMapping } from "../../src/model/slot.ts";
+import { RedisClient } from "../../src/redis/client.ts";
+import type { Reply } from "../../src/resp/reply.ts";
 import {
   dashboardAddress,
   oneTo,
@@ -16,6 +20,9 @@ import {
   slotRange,
   type UpShape,
 } from "./layout.ts";
+
+/** How long a server, which serves already, may take to answer. */
+const SERVER_TIMEOUT_MS = 5_000;
 
 /** Throws CodisError of the call that failed. */
 export async function completeModel(shape: UpShape): Promise<void> {
@@ -62,12 +69,53 @@ async function completeProxies(
 }
 
 async function shareSlots(dashboard: DashboardClient, shape: UpShape): Promise<void> {
+  const holders = await holdersOfSlots(shape);
   const mappings: Mapping[] = [];
   for (const gid of oneTo(shape.servers)) {
     const { begin, end } = slotRange(shape.servers, gid);
     for (let id = begin; id < end; id++) {
-      mappings.push({ ...offlineMapping(id), group_id: gid });
+      mappings.push({ ...offlineMapping(id), group_id: holders.get(id) ?? gid });
     }
   }
   await dashboard.assignSlots(mappings);
+}
+
+/** Who has keys of a slot already, by slot. @throws CodisError "conflict" when two have */
+async function holdersOfSlots(shape: UpShape): Promise<Map<number, number>> {
+  const holders = new Map<number, number>();
+  for (const gid of oneTo(shape.servers)) {
+    for (const slot of await filledSlots(serverAddress(shape, gid))) {
+      const other = holders.get(slot);
+      if (other !== undefined) {
+        throw new CodisError(
+          "conflict",
+          `Cannot give slot ${slot} an owner: server-${other} and server-${gid} both have keys of slot ${slot}, ` +
+            "and coordinator/, which knew where they belong, is gone; bring it back from a backup",
+        );
+      }
+      holders.set(slot, gid);
+    }
+  }
+  return holders;
+}
+
+/** The slots of which a server has keys, in any database. */
+async function filledSlots(address: string): Promise<Set<number>> {
+  const limits = { dialTimeoutMs: SERVER_TIMEOUT_MS, timeoutMs: SERVER_TIMEOUT_MS };
+  const client = await RedisClient.connect(address, limits);
+  try {
+    const slots = new Set<number>();
+    const keyspace = String(await client.call("INFO", "keyspace"));
+    for (const [, database] of keyspace.matchAll(/^db(\d+):/gm)) {
+      await client.select(Number(database));
+      const reply = await client.call("SLOTSINFO");
+      if (!Array.isArray(reply)) {
+        throw new CodisError("unavailable", `SLOTSINFO of ${address} failed: ${reply}`);
+      }
+      for (const filled of reply) slots.add(Number((filled as Reply[])[0]));
+    }
+    return slots;
+  } finally {
+    client.close();
+  }
 }

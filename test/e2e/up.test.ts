@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { slotOf } from "../../src/slots/hash.ts";
 import { RespClient } from "../support/resp-client.ts";
 import { freePortBlock, runCodis, UpCluster } from "../support/up-cluster.ts";
 
@@ -26,6 +27,40 @@ test("A first start serves, and a later one finds the same data and cluster", as
     reader.close();
     const { stdout: after } = await cluster.admin("slot", "list", "--json");
     expect(JSON.parse(after)).toEqual(JSON.parse(before));
+  } finally {
+    await cluster.stop();
+  }
+}, 120_000);
+
+test("A start without the coordinator's files gives the slots to the servers that have their keys", async () => {
+  const cluster = await UpCluster.start({ servers: 2 });
+  try {
+    const writer = await RespClient.connect(cluster.port);
+    const requests = Array.from({ length: 300 }, (_, i) => ["SET", `key:${i}`, String(i)]);
+    await writer.pipeline([...requests, ["SELECT", 1], ["SET", "key:other", "1"]]);
+    writer.close();
+    await cluster.admin("slot", "migrate", "--from", "1", "--to", "2", "--count", "300");
+    await cluster.down();
+    rmSync(join(cluster.directory, "coordinator"), { recursive: true });
+
+    await cluster.up();
+    const reader = await RespClient.connect(cluster.port);
+    const replies = await reader.pipeline(requests.map(([, key]) => ["GET", key!]));
+    expect(replies.map(String)).toEqual(requests.map(([, , value]) => value!));
+    await reader.call("SELECT", 1);
+    expect(String(await reader.call("GET", "key:other"))).toBe("1");
+    reader.close();
+
+    // A slot that moved, and was written at its old server since.
+    const moved = requests.find(([, key]) => slotOf(Buffer.from(key!)) < 300)![1]!;
+    const stray = await RespClient.connect(cluster.serverPort(1));
+    await stray.call("SET", moved, "old");
+    stray.close();
+    await cluster.down();
+    rmSync(join(cluster.directory, "coordinator"), { recursive: true });
+    const { exitCode, stderr } = await runCodis("up", "--dir", cluster.directory);
+    expect(exitCode, stderr).toBe(1);
+    expect(stderr).toContain(`both have keys of slot ${slotOf(Buffer.from(moved))}`);
   } finally {
     await cluster.stop();
   }
