@@ -6,7 +6,8 @@
 
 import type { Command } from "../commands/lookup.ts";
 import type { RequestDecoder } from "../resp/decoder.ts";
-import { bulk, errorLine, NIL, notAllowed, OK, wrongArguments } from "./replies.ts";
+import { NIL, OK } from "../resp/reply.ts";
+import { bulk, errorLine, notAllowed, wrongArguments } from "./replies.ts";
 import { argText } from "./router.ts";
 import type { Session } from "./session.ts";
 

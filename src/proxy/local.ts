@@ -17,6 +17,7 @@ import { REDIS_VERSION } from "../commands/redis-version.ts";
 import type { CommandName } from "../commands/table.ts";
 import type { RequestDecoder } from "../resp/decoder.ts";
 import { encodeRequest } from "../resp/encoder.ts";
+import { OK, PONG } from "../resp/reply.ts";
 import { SLOT_COUNT, slotOfRange } from "../slots/hash.ts";
 import { Addressed } from "./addressed.ts";
 import { answerClient } from "./local-client.ts";
@@ -28,8 +29,6 @@ import {
   databaseOutOfRange,
   errorLine,
   NO_PASSWORD_SET,
-  OK,
-  PONG,
   WRONG_PASSWORD,
   wrongArguments,
 } from "./replies.ts";
@@ -126,7 +125,7 @@ function authorize(session: Session, password: string): string {
   // Config texts are UTF-8; what came from the client is one character per byte.
   const wanted = Buffer.from(session.port.limits.session_auth);
   if (wanted.length === 0) return NO_PASSWORD_SET;
-  session.isAuthorized = wanted.equals(Buffer.from(password, "latin1"));
+  session.authorize(wanted.equals(Buffer.from(password, "latin1")));
   return session.isAuthorized ? "" : WRONG_PASSWORD;
 }
 

@@ -9,10 +9,6 @@
  * not answer itself.
  */
 
-export const OK: Buffer = Buffer.from("+OK\r\n");
-export const PONG: Buffer = Buffer.from("+PONG\r\n");
-export const NIL: Buffer = Buffer.from("$-1\r\n");
-
 /** The bytes of an error reply. */
 export function errorLine(text: string): Buffer {
   return Buffer.from(`-${text.replace(/[\r\n]/g, " ")}\r\n`, "latin1");

@@ -22,7 +22,6 @@ const CR = 0x0d;
 const LF = 0x0a;
 const STAR = 0x2a;
 const PLUS = 0x2b;
-const COMMA = 0x2c;
 const MINUS = 0x2d;
 const COLON = 0x3a;
 const DOLLAR = 0x24;
@@ -171,16 +170,6 @@ export class ReplyWriter {
   /** Head of an array; `count` replies must follow. */
   array(count: number): void {
     this.#lengthLine(STAR, count);
-  }
-
-  /** Head of any other aggregate or bulk, by its type byte: RESP3 `%` map of n pairs, `~`, `>`. */
-  header(type: number, count: number): void {
-    this.#lengthLine(type, count);
-  }
-
-  /** RESP3 `,text`. How a double is written is the server's knowledge; in RESP2 it is a bulk. */
-  double(text: string): void {
-    this.#textLine(COMMA, text);
   }
 
   /** Bytes that already are RESP. */

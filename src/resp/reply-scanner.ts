@@ -77,8 +77,6 @@ function endOfBulk(buf: Buffer, from: number, to: number): number {
 export class ReplyScanner {
   /** Why REPLY_ERROR; final until `reset`. */
   error = "";
-  /** Type of the current reply, or of the last one when it is over: `$`, `-`, ... 0 at first. */
-  firstByte = 0;
   #missing = 0;
   #step: Step = TYPE;
   #type = 0;
@@ -90,14 +88,8 @@ export class ReplyScanner {
   /** Forgets an unfinished reply, for a new connection. */
   reset(): void {
     this.error = "";
-    this.firstByte = 0;
     this.#missing = 0;
     this.#step = TYPE;
-  }
-
-  /** Whether a reply has begun and is not over. */
-  get isInside(): boolean {
-    return this.#missing > 0;
   }
 
   /**
@@ -132,10 +124,7 @@ export class ReplyScanner {
 
   #scanType(buf: Buffer, at: number, to: number): number {
     const type = buf[at]!;
-    if (this.#missing === 0) {
-      this.#missing = 1;
-      this.firstByte = type;
-    }
+    if (this.#missing === 0) this.#missing = 1;
     if (type === DOLLAR) {
       const end = endOfBulk(buf, at + 1, to);
       if (end > 0) return this.#endOne(end);

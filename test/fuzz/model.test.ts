@@ -40,7 +40,7 @@ function scanReplies(chunks: readonly Buffer[]): object {
       at = next;
     }
   }
-  return { items, end: scanner.isInside ? "incomplete" : "clean" };
+  return { items, end: item !== "" ? "incomplete" : "clean" };
 }
 
 for (const dialect of ["server", "proxy"] as const) {

@@ -48,8 +48,6 @@ describe("ReplyWriter", () => {
     ["nilArray", (w) => w.nilArray(), "*-1\r\n"],
     ["emptyArray", (w) => w.emptyArray(), "*0\r\n"],
     ["array", (w) => w.array(3), "*3\r\n"],
-    ["header", (w) => w.header(0x25, 2), "%2\r\n"],
-    ["double", (w) => w.double("-inf"), ",-inf\r\n"],
     ["raw", (w) => w.raw(EMPTY_ARRAY), "*0\r\n"],
     ["append", (w) => w.append(Buffer.from("x:1\r\ny"), 1, 5), ":1\r\n"],
   ];

@@ -79,24 +79,22 @@ const BROKEN: [wire: string, error: string][] = [
 ];
 
 /** Ends of the replies in the chunks, counted over the whole stream; then the error, if any. */
-function scanAll(chunks: readonly Buffer[]): { ends: number[]; types: string; error: string } {
+function scanAll(chunks: readonly Buffer[]): { ends: number[]; error: string } {
   const scanner = new ReplyScanner();
   const ends: number[] = [];
-  let types = "";
   let base = 0;
   for (const chunk of chunks) {
     let at = 0;
     while (at < chunk.length) {
       const end = scanner.scan(chunk, at, chunk.length);
-      if (end === REPLY_ERROR) return { ends, types, error: scanner.error };
+      if (end === REPLY_ERROR) return { ends, error: scanner.error };
       if (end === REPLY_INCOMPLETE) break;
       at = end;
       ends.push(base + at);
-      types += String.fromCharCode(scanner.firstByte);
     }
     base += chunk.length;
   }
-  return { ends, types, error: "" };
+  return { ends, error: "" };
 }
 
 function decodeAll(chunks: readonly Buffer[]): Reply[] {
@@ -118,7 +116,6 @@ describe("ReplyScanner and ReplyDecoder", () => {
       for (const chunks of cutsOf(input, prng)) {
         expect(scanAll(chunks)).toEqual({
           ends: [wire.length, 2 * wire.length],
-          types: wire[0]! + wire[0]!,
           error: "",
         });
         expect(decodeAll(chunks)).toEqual([value, value]);
@@ -129,7 +126,7 @@ describe("ReplyScanner and ReplyDecoder", () => {
   for (const [wire, error] of BROKEN) {
     test(`${JSON.stringify(wire)} is an error however it is cut`, () => {
       for (const chunks of cutsOf(bulk(`:1\r\n${wire}`), prng)) {
-        expect(scanAll(chunks)).toEqual({ ends: [4], types: ":", error });
+        expect(scanAll(chunks)).toEqual({ ends: [4], error });
         expect(() => decodeAll(chunks)).toThrow(CodisError);
       }
     });
@@ -140,17 +137,7 @@ describe("ReplyScanner and ReplyDecoder", () => {
     expect(scanner.scan(bulk("*2\r\n?"), 0, 5)).toBe(REPLY_ERROR);
     expect(scanner.scan(bulk("+OK\r\n"), 0, 5)).toBe(REPLY_ERROR);
     scanner.reset();
-    expect(scanner.isInside).toBe(false);
     expect(scanner.scan(bulk("+OK\r\n"), 0, 5)).toBe(5);
-  });
-
-  test("isInside tells whether a reply is under way", () => {
-    const scanner = new ReplyScanner();
-    expect(scanner.isInside).toBe(false);
-    scanner.scan(bulk("$5\r\nab"), 0, 6);
-    expect(scanner.isInside).toBe(true);
-    scanner.scan(bulk("cde\r\n"), 0, 5);
-    expect(scanner.isInside).toBe(false);
   });
 
   test("bytes outside of the range do not matter", () => {
