@@ -28,12 +28,7 @@ export interface Log {
   warn(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
   debug(message: string, fields?: LogFields): void;
-  /** Whether lines of `level` are printed: asked before costly fields are made. */
-  prints(level: LogLevel): boolean;
-  /** For this log, its parent and all its children. */
   setLevel(level: LogLevel): void;
-  /** The same log with `fields` on every line. */
-  child(fields: LogFields): Log;
   /** Opens the file again, under the same name; nothing when the log goes to stderr. */
   reopen(): void;
 }
@@ -54,7 +49,7 @@ const STDERR = 2;
 
 /** @throws CodisError "unavailable" when the file cannot be opened */
 export function createLog(options: LogOptions): Log {
-  return new Logger(new Sink(options), {});
+  return new Logger(options);
 }
 
 /** A level by its name in any case, `WARNING` too; undefined when it is none. */
@@ -64,13 +59,23 @@ export function parseLogLevel(text: string): LogLevel | undefined {
 }
 
 class Logger implements Log {
-  readonly #sink: Sink;
-  readonly #fields: LogFields;
+  readonly #role: string;
+  readonly #file: string | undefined;
+  readonly #clock: Clock;
+  readonly #formatLine: LineFormat;
+  #level: LogLevel;
+  #fd: number;
+  #lostLines = 0;
 
-  constructor(sink: Sink, fields: LogFields) {
-    this.#sink = sink;
-    this.#fields = fields;
+  constructor({ role, level, format, file, clock = systemClock }: LogOptions) {
+    this.#level = level;
+    this.#role = role;
+    this.#file = file;
+    this.#clock = clock;
+    this.#formatLine = format === "json" ? formatJson : createTextFormat();
+    this.#fd = file === undefined ? STDERR : open(file);
   }
+
   error(message: string, fields?: LogFields): void {
     this.#print("ERROR", message, fields);
   }
@@ -83,47 +88,13 @@ class Logger implements Log {
   debug(message: string, fields?: LogFields): void {
     this.#print("DEBUG", message, fields);
   }
-  prints(level: LogLevel): boolean {
-    return this.#sink.prints(level);
-  }
+
   setLevel(level: LogLevel): void {
-    this.#sink.level = level;
-  }
-  child(fields: LogFields): Log {
-    return new Logger(this.#sink, { ...this.#fields, ...fields });
-  }
-  reopen(): void {
-    this.#sink.reopen();
-  }
-  #print(level: LogLevel, message: string, fields: LogFields | undefined): void {
-    if (this.#sink.prints(level)) this.#sink.print(level, message, { ...this.#fields, ...fields });
-  }
-}
-
-/** Where lines go, shared by a log and its children. */
-class Sink {
-  level: LogLevel;
-  readonly #role: string;
-  readonly #file: string | undefined;
-  readonly #clock: Clock;
-  readonly #formatLine: LineFormat;
-  #fd: number;
-  #lostLines = 0;
-
-  constructor({ role, level, format, file, clock = systemClock }: LogOptions) {
-    this.level = level;
-    this.#role = role;
-    this.#file = file;
-    this.#clock = clock;
-    this.#formatLine = format === "json" ? formatJson : createTextFormat();
-    this.#fd = file === undefined ? STDERR : open(file);
+    this.#level = level;
   }
 
-  prints(level: LogLevel): boolean {
-    return level !== "NONE" && LOG_LEVELS.indexOf(level) <= LOG_LEVELS.indexOf(this.level);
-  }
-
-  print(level: LogLevel, message: string, fields: LogFields): void {
+  #print(level: LogLevel, message: string, fields: LogFields = {}): void {
+    if (LOG_LEVELS.indexOf(level) > LOG_LEVELS.indexOf(this.#level)) return;
     const nowMs = this.#clock.now();
     let lines = this.#formatLine(nowMs, this.#role, level, message, fields);
     if (this.#lostLines > 0) {
