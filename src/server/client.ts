@@ -52,8 +52,6 @@ export class Client {
   skipsGates = false;
   /** It changed something that the journal has not made safe yet. */
   hasUnsafeChanges = false;
-  noEvict = false;
-  noTouch = false;
   /** Set once a reply is the last one: what arrives afterwards is not executed. */
   isClosing = false;
 

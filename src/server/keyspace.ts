@@ -35,7 +35,6 @@ import {
   kindFlags,
   resizeEntry,
   reuseEntry,
-  setEntryMark,
   setEntryNumber,
 } from "./arena/entry.ts";
 import type { Databases } from "./databases.ts";
@@ -126,11 +125,6 @@ export class Keyspace {
 
   #tellSnapshot(entry: number): void {
     if (!this.isVisited(entry)) this.databases.hooks.beforeChange?.(this, entry);
-  }
-
-  /** The running snapshot has this entry. */
-  markVisited(entry: number): void {
-    setEntryMark(this.arena, entry, this.databases.epoch !== 0);
   }
 
   /** The running snapshot has this entry, or does not need it (it is newer). */

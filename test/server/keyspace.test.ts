@@ -5,6 +5,7 @@ import {
   entryMemory,
   entryValueLength,
   entryValueOffset,
+  setEntryMark,
 } from "../../src/server/arena/entry.ts";
 import { Databases } from "../../src/server/databases.ts";
 import type { Keyspace } from "../../src/server/keyspace.ts";
@@ -129,7 +130,7 @@ describe("Keyspace", () => {
     databases.snapshotRuns = true;
     databases.hooks.beforeChange = (keyspace, entry) => {
       seen.push(`${keyText(keyspace, entry)}=${valueText(keyspace, entry)}`);
-      keyspace.markVisited(entry);
+      setEntryMark(keyspace.arena, entry, databases.epoch !== 0);
     };
     set(db, "a", "new");
     set(db, "a", "newer");

@@ -41,8 +41,6 @@ export interface Loaded {
   readonly manifest: Manifest;
   /** Requests executed. */
   readonly records: number;
-  /** Bytes of the base, 0 when there is none. */
-  readonly baseBytes: number;
   /** Bytes of all files that are in use, after a torn tail was cut. */
   readonly totalBytes: number;
 }
@@ -74,15 +72,13 @@ export async function loadAppendOnly(
   const parts = [...(manifest.base === undefined ? [] : [manifest.base]), ...manifest.increments];
   let records = 0;
   let totalBytes = 0;
-  let baseBytes = 0;
   for (const part of parts) {
     const loader = new PartLoader(files, part, part === parts.at(-1), replay, options);
     await loader.run();
     records += loader.records;
     totalBytes += loader.validBytes;
-    if (part.type === "b") baseBytes = loader.validBytes;
   }
-  return { manifest, records, baseBytes, totalBytes };
+  return { manifest, records, totalBytes };
 
   function readManifest(content: string): Manifest {
     try {

@@ -181,10 +181,10 @@ function setInfo(call: Call): void {
   call.out.ok();
 }
 
-/** ON or OFF in argument 2. */
-function readSwitch(call: Call): boolean {
+/** NO-EVICT and NO-TOUCH: clients are not evicted here, and keys know no time of use. */
+function acceptSwitch(call: Call): void {
   if (!argIs(call, 2, "on") && !argIs(call, 2, "off")) failSyntax();
-  return argIs(call, 2, "on");
+  call.out.ok();
 }
 
 function reply(call: Call): void {
@@ -215,26 +215,8 @@ const SUBCOMMANDS: Subcommands = new Map([
   ["info", { arity: 2, run: (call) => call.out.bulkText(`${describe(call, call.client)}\n`) }],
   ["kill", { arity: -3, run: kill }],
   ["list", { arity: -2, run: list }],
-  [
-    "no-evict",
-    {
-      arity: 3,
-      run: (call) => {
-        call.client.noEvict = readSwitch(call);
-        call.out.ok();
-      },
-    },
-  ],
-  [
-    "no-touch",
-    {
-      arity: 3,
-      run: (call) => {
-        call.client.noTouch = readSwitch(call);
-        call.out.ok();
-      },
-    },
-  ],
+  ["no-evict", { arity: 3, run: acceptSwitch }],
+  ["no-touch", { arity: 3, run: acceptSwitch }],
   ["reply", { arity: 3, run: reply }],
   ["setinfo", { arity: 4, run: setInfo }],
   ["setname", { arity: 3, run: setName }],

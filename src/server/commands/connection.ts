@@ -141,8 +141,6 @@ function reset(call: Call): void {
   client.dbIndex = 0;
   client.name = "";
   client.replyMode = "on";
-  client.noEvict = false;
-  client.noTouch = false;
   client.isAuthenticated = server.config.requirepass === "";
   call.out.simple("RESET");
 }
