@@ -95,7 +95,10 @@ export const PROXY_CONFIG = {
   proxy_max_offheap_size: {
     kind: "size",
     default: "1024mb",
-    comment: "Replies that may wait for slow clients, over all sessions of one thread.",
+    comment:
+      "Replies that wait for slow clients, and requests that have come in part or wait, of all " +
+      "clients together; above this whoever holds most is disconnected. Each thread has its equal " +
+      "share, at least 16mb; 0 is no bound.",
   },
   proxy_heap_placeholder: {
     kind: "size",

@@ -1,5 +1,6 @@
 /**
- * Pure: how much of replies one session holds, and what follows from it.
+ * Pure: how much of replies one session holds, and what follows from it. Towards the budget of the
+ * thread its requests count too that have not come whole, or wait for a slot or a backend.
  *
  * A client that sends and does not read: first it is not read from; then, above OUTPUT_HOLD_BYTES,
  * the backends that answer it are not read while nobody else waits for them, or for a short time
@@ -39,7 +40,7 @@ export class OutputWatch {
     this.#port = port;
   }
 
-  /** What the session holds. */
+  /** What the session holds of replies. */
   get bytes(): number {
     return this.#out.pendingBytes + this.keptBytes;
   }
@@ -50,13 +51,13 @@ export class OutputWatch {
     if (this.keptBytes > OUTPUT_NOTICE_BYTES || this.#isReported) this.notice();
   }
 
-  /** Much is waiting to be sent. @returns whether the backend that answers is to be held */
+  /** Much is waiting to be sent, or came and waits. @returns whether the backend that answers is to be held */
   notice(): boolean {
     if (this.#isEnded) return false;
-    const { bytes } = this;
-    this.#isReported = bytes > OUTPUT_NOTICE_BYTES;
-    this.#port.budget.report(this.#session, this.#isReported ? bytes : 0);
-    if (bytes > this.#port.sessionOutputMax) this.#session.closeFor("session_output_max");
+    const held = this.#session.outputBytes;
+    this.#isReported = held > OUTPUT_NOTICE_BYTES;
+    this.#port.budget.report(this.#session, this.#isReported ? held : 0);
+    if (this.bytes > this.#port.sessionOutputMax) this.#session.closeFor("session_output_max");
     return this.#isBehind();
   }
 

@@ -109,6 +109,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     this.#sendWatch = new SendWatch(turn.nowMs);
     this.#output = new OutputWatch(this, wire.out, port);
     this.#decoder = new RequestDecoder("proxy", { lineBytes: limits.session_recv_bufsize });
+    this.#decoder.setUnauthenticated(!this.isAuthorized);
   }
 
   get isClosed(): boolean {
@@ -120,8 +121,9 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     return this.#length;
   }
 
+  /** What the budget counts: replies that wait, and requests that are not done with. */
   get outputBytes(): number {
-    return this.#output.bytes;
+    return this.#output.bytes + this.#decoder.heldBytes;
   }
 
   // -- requests in ------------------------------------------------------------------------------
@@ -137,6 +139,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     }
     this.#decoder.feed(chunk);
     this.#decode();
+    if (this.#decoder.heldBytes > OUTPUT_NOTICE_BYTES) this.#output.notice();
   }
 
   /** The client sends no more: what it is owed is delivered, then the session closes. */
@@ -197,6 +200,12 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
   }
 
   // -- what the router asks ---------------------------------------------------------------------
+
+  /** A password was given. */
+  authorize(isRight: boolean): void {
+    this.isAuthorized = isRight;
+    this.#decoder.setUnauthenticated(!isRight);
+  }
 
   /** A request in the order queue, whose reply will come by `onReply` or `onFail`. */
   begin(commandId: number): Request {

@@ -119,7 +119,12 @@ export class RequestDecoder {
     return this.#limit - this.#from;
   }
 
-  /** Server dialect: while true, only requests small enough for AUTH and HELLO are taken. */
+  /** Bytes it has in memory: what waits, and handled ones that lie before it. */
+  get heldBytes(): number {
+    return this.#limit;
+  }
+
+  /** While true, only requests small enough for AUTH and HELLO are taken. */
   setUnauthenticated(owesPassword: boolean): void {
     this.#argumentsMax = owesPassword ? UNAUTHENTICATED_ARGUMENTS : this.#limits.arguments;
     this.#bulkMax = owesPassword ? UNAUTHENTICATED_BULK_BYTES : this.#limits.bulkBytes;

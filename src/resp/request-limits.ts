@@ -22,7 +22,10 @@ export interface RequestLimits {
 
 const MIB = 1024 * 1024;
 
-/** As the original, which limits neither inline requests nor the sum of arguments. */
+/**
+ * As the original, which limits neither inline requests nor the sum of arguments. What all clients
+ * hold together is bounded by `proxy_max_offheap_size`.
+ */
 export const PROXY_LIMITS: RequestLimits = {
   arguments: 1024 * 1024,
   bulkBytes: 512 * MIB,

@@ -5,7 +5,7 @@ import { HOLD_BURST_MS } from "../../src/proxy/hold.ts";
 import { OUTPUT_HOLD_BYTES } from "../../src/proxy/output-watch.ts";
 import { WINDOW_START } from "../../src/proxy/reply-window.ts";
 import { OUTPUT_PAUSE_BYTES } from "../../src/proxy/session.ts";
-import { A, B, bulk, World } from "./machines.ts";
+import { A, B, bulk, SLOT_FOO, World } from "./machines.ts";
 
 test("Session answers in request order when the second backend is faster", async () => {
   const world = new World();
@@ -350,6 +350,40 @@ test("Over all sessions the one that holds most is closed first", async () => {
   expect(world.closed[0]!.reason).toBe("limit reached: proxy_max_offheap_size");
   expect(small.readAll()).toBeGreaterThan(500 * 1024);
   expect(world.budget.totalBytes).toBe(0);
+});
+
+test("Requests that have not come whole, or wait for a slot, count towards the same budget", async () => {
+  const world = new World({ proxy_max_offheap_size: 1024 * 1024 });
+  await world.halves();
+  await world.fill({ id: SLOT_FOO, backend_addr: A, locked: true });
+  const half = world.client();
+  const waiting = world.client();
+  waiting.sendWords(["SET", "foo", "x".repeat(500 * 1024)]);
+  half.sendRaw("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$2000000\r\n");
+  half.sendRaw("x".repeat(400 * 1024));
+  expect(world.closed).toEqual([]);
+  for (let i = 0; i < 3; i++) half.sendRaw("x".repeat(100 * 1024));
+  expect(world.closed.map(({ session }) => session)).toEqual([half.session]);
+  expect(world.closed[0]!.reason).toBe("limit reached: proxy_max_offheap_size");
+  expect(world.budget.totalBytes).toBeGreaterThan(500 * 1024);
+  await world.fill({ id: SLOT_FOO, backend_addr: A });
+  world.server(A).reply("+OK\r\n");
+  world.elapse(500, [waiting]);
+  expect(world.budget.totalBytes).toBe(0);
+});
+
+test("A client that owes a password may send what AUTH and HELLO need, and no more", async () => {
+  const world = new World({ session_auth: "secret" });
+  await world.halves();
+  for (const request of ["*11\r\n", "*3\r\n$3\r\nSET\r\n$16385\r\n"]) {
+    const client = world.client();
+    client.sendRaw(request);
+    expect(client.wire.isClosed).toBe(true);
+    const friend = world.client();
+    friend.send("AUTH secret");
+    friend.sendRaw(request);
+    expect([friend.wire.isClosed, friend.output()]).toEqual([false, "+OK\r\n"]);
+  }
 });
 
 test("A client that takes none of its replies for session_send_timeout is closed", async () => {
