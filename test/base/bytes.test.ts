@@ -15,6 +15,7 @@ import {
 import { createPrng } from "../support/prng.ts";
 
 const prng = createPrng();
+const seed = `SEED=${prng.seed}`;
 
 /** Lengths around every threshold between a loop and a call. */
 const LENGTHS = [0, 1, 2, 7, 8, 15, 16, 17, 31, 32, 33, 100];
@@ -29,7 +30,7 @@ describe("ranges", () => {
       const src = prng.bytes(length + 10);
       const dst = Buffer.alloc(length + 10, 0xee);
       copyBytes(src, 3, 3 + length, dst, 5);
-      expect(dst.subarray(5, 5 + length).equals(src.subarray(3, 3 + length))).toBe(true);
+      expect(dst.subarray(5, 5 + length).equals(src.subarray(3, 3 + length)), seed).toBe(true);
       expect([...dst.subarray(0, 5), ...dst.subarray(5 + length)]).toEqual(Array(10).fill(0xee));
     }
   });
@@ -38,11 +39,11 @@ describe("ranges", () => {
     for (const length of LENGTHS) {
       const a = prng.bytes(length);
       const b = Buffer.concat([Buffer.from("xx"), a, Buffer.from("y")]);
-      expect(equalBytes(a, 0, length, b, 2, 2 + length)).toBe(true);
-      expect(equalBytes(a, 0, length, b, 2, 3 + length)).toBe(false);
+      expect(equalBytes(a, 0, length, b, 2, 2 + length), seed).toBe(true);
+      expect(equalBytes(a, 0, length, b, 2, 3 + length), seed).toBe(false);
       for (let i = 0; i < length; i++) {
         a[i]! ^= 1;
-        expect(equalBytes(a, 0, length, b, 2, 2 + length)).toBe(false);
+        expect(equalBytes(a, 0, length, b, 2, 2 + length), seed).toBe(false);
         a[i]! ^= 1;
       }
     }
@@ -56,7 +57,7 @@ describe("ranges", () => {
       const at = prng.int(5);
       const moved = Buffer.concat([Buffer.alloc(at, 0xff), b, Buffer.alloc(3, 0xff)]);
       const order = compareBytes(a, 0, a.length, moved, at, at + b.length);
-      expect(Math.sign(order)).toBe(Buffer.compare(a, b));
+      expect(Math.sign(order), seed).toBe(Buffer.compare(a, b));
     }
   });
 
@@ -97,11 +98,11 @@ describe("integers", () => {
       const dst = Buffer.alloc(20, 0x78);
       const end = writeInteger(n, dst, 1);
       // 0 and -0 are the same number, with one text.
-      expect(dst.latin1Slice(1, end)).toBe(String(n));
-      expect(digitCount(n)).toBe(end - 1);
-      expect(parseSafeInteger(dst, 1, end)).toBe(n + 0);
-      expect(parseInt64(dst, 1, end)).toBe(BigInt(n));
-      expect(dst[end]).toBe(0x78);
+      expect(dst.latin1Slice(1, end), seed).toBe(String(n));
+      expect(digitCount(n), seed).toBe(end - 1);
+      expect(parseSafeInteger(dst, 1, end), seed).toBe(n + 0);
+      expect(parseInt64(dst, 1, end), seed).toBe(BigInt(n));
+      expect(dst[end], seed).toBe(0x78);
     }
   });
 

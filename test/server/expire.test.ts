@@ -24,11 +24,18 @@ test("A round removes exactly the keys whose time is over, in every database", (
   }
   databases.nowMs = 1500;
   while (cycle.step(1));
-  expect(databases.all.map((db) => db.size)).toEqual(left);
-  expect(cycle.step(1)).toBe(false);
+  const seed = `SEED=${prng.seed}`;
+  expect(
+    databases.all.map((db) => db.size),
+    seed,
+  ).toEqual(left);
+  expect(cycle.step(1), seed).toBe(false);
   databases.nowMs = 5000;
   while (cycle.step(1));
-  expect(databases.all.every((db) => db.volatileCount === 0)).toBe(true);
+  expect(
+    databases.all.every((db) => db.volatileCount === 0),
+    seed,
+  ).toBe(true);
 });
 
 test("Keys that get their time while a slot is half looked at are not forgotten", () => {

@@ -152,7 +152,7 @@ test("redis-server loads what we wrote and has the same data, before and after a
   client.close();
   await own.close();
   const redis = await startRedis(dir);
-  expect(await digest(redis)).toBe(expected);
+  expect(await digest(redis), `SEED=${prng.seed}`).toBe(expected);
 }, 30_000);
 
 test("We load what redis-server wrote and have the same data, and write on", async () => {
@@ -167,7 +167,7 @@ test("We load what redis-server wrote and have the same data, and write on", asy
   const own = await startOwnServer({ dir, appendonly: true });
   cleanups.push(() => own.close());
   const client = await RespClient.connect(own.port);
-  expect(await digest(client)).toBe(expected);
+  expect(await digest(client), `SEED=${prng.seed}`).toBe(expected);
   await client.call("SELECT", 0);
   await client.call("SET", "more", "1");
   const later = await digest(client);
