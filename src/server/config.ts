@@ -60,6 +60,12 @@ export const SERVER_CONFIG = {
     max: 1000000,
     comment: "Connections served at the same time; more are told so and closed.",
   },
+  "maxmemory-clients": {
+    kind: "size",
+    default: "1gb",
+    comment:
+      "Replies that may wait for slow clients, over all of them: above it whoever holds most is closed; 0 for no limit.",
+  },
   timeout: {
     kind: "int",
     default: 0,

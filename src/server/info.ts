@@ -137,6 +137,7 @@ function statsSection(server: ServerState): string[] {
     "sync_partial_err:0",
     `expired_keys:${databases.expiredKeys}`,
     "evicted_keys:0",
+    `evicted_clients:${stats.evictedClients}`,
     `keyspace_hits:${databases.hits}`,
     `keyspace_misses:${databases.misses}`,
     "pubsub_channels:0",

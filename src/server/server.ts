@@ -11,6 +11,7 @@ import { errorText } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { type Connection, type ConnectionOwner, UNKNOWN_ADDRESS } from "../net/connection.ts";
 import { bindPort, type Listener, listen } from "../net/listener.ts";
+import { OutputBudget } from "../net/output-budget.ts";
 import { openAppendOnly } from "./aof/open.ts";
 import type { ServerConfig } from "./config.ts";
 import { createCall } from "./execute.ts";
@@ -72,6 +73,7 @@ class Server implements RunningServer, SessionContext {
   readonly turn: Turn;
   readonly keysAhead = createWarmKeys();
   readonly garbage = new Garbage();
+  readonly budget = new OutputBudget("maxmemory-clients", Number.POSITIVE_INFINITY);
   readonly done: Promise<number>;
   readonly #listener: Listener;
   readonly #sessions = new Set<Session>();

@@ -5,10 +5,12 @@
  *
  * Replies of everything a chunk holds leave in one write. A client that does not take its replies
  * is not read from until it does; a chunk that holds more work than a turn may take is gone on with
- * in the next one. Both ways the rest waits in the decoder, and the socket is paused.
+ * in the next one. Both ways the rest waits in the decoder, and the socket is paused. When the
+ * replies that wait for all clients are more than maxmemory-clients, who holds most is closed.
  */
 
 import type { Connection, ConnectionOwner } from "../net/connection.ts";
+import { OUTPUT_NOTICE_BYTES, type OutputBudget, type OutputHolder } from "../net/output-budget.ts";
 import {
   REQUEST_ERROR,
   REQUEST_INCOMPLETE,
@@ -36,11 +38,12 @@ export interface SessionContext {
   readonly turn: Turn;
   readonly keysAhead: WarmKeys;
   readonly garbage: Garbage;
+  readonly budget: OutputBudget;
   /** The session ended; it is in no list any more. */
   ended(session: Session): void;
 }
 
-export class Session implements ConnectionOwner, ClientPort {
+export class Session implements ConnectionOwner, ClientPort, OutputHolder {
   readonly client: Client;
   readonly #context: SessionContext;
   readonly #connection: Connection;
@@ -55,6 +58,8 @@ export class Session implements ConnectionOwner, ClientPort {
   /** What was last added to the server's sums. */
   #countedBacklog = 0;
   #countedSent = 0;
+  /** The budget counts this session. */
+  #isReported = false;
 
   constructor(context: SessionContext, connection: Connection, id: number) {
     const { server } = context;
@@ -246,5 +251,29 @@ export class Session implements ConnectionOwner, ClientPort {
     this.#countedSent = sentBytes;
     stats.outputBacklog += backlogBytes - this.#countedBacklog;
     this.#countedBacklog = backlogBytes;
+    if (backlogBytes > OUTPUT_NOTICE_BYTES || this.#isReported) this.#report(backlogBytes);
+  }
+  #report(bytes: number): void {
+    const { budget, server } = this.#context;
+    budget.maxBytes = server.config["maxmemory-clients"] || Number.POSITIVE_INFINITY;
+    this.#isReported = bytes > OUTPUT_NOTICE_BYTES;
+    budget.report(this, this.#isReported ? bytes : 0);
+  }
+
+  // -- OutputHolder -----------------------------------------------------------------------------
+
+  get outputBytes(): number {
+    return this.#connection.backlogBytes;
+  }
+
+  closeFor(limit: string): void {
+    const { stats, log } = this.#context.server;
+    stats.evictedClients++;
+    log.warn("closed a client that does not take its replies", {
+      client: this.client.address,
+      bytes: this.outputBytes,
+      limit,
+    });
+    this.#connection.destroy(new Error(`limit reached: ${limit}`));
   }
 }

@@ -5,6 +5,8 @@ import { ALL_COMMANDS } from "../commands/lookup.ts";
 export class ServerStats {
   connectionsReceived = 0;
   rejectedConnections = 0;
+  /** Closed because replies that waited for all clients were too many. */
+  evictedClients = 0;
   commandsProcessed = 0;
   inputBytes = 0;
   outputBytes = 0;
@@ -50,6 +52,7 @@ export class ServerStats {
   reset(): void {
     this.connectionsReceived = 0;
     this.rejectedConnections = 0;
+    this.evictedClients = 0;
     this.commandsProcessed = 0;
     this.inputBytes = 0;
     this.outputBytes = 0;

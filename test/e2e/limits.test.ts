@@ -26,7 +26,7 @@ const IDLE_CLIENT_BYTES_MAX = 4 * KIB;
 
 const STALLED_CLIENTS = 1000;
 const OUTPUT_BUDGET_BYTES = 64 * MIB;
-/** README: what a client may hold that is not counted against proxy_max_offheap_size. */
+/** README: what a client may hold uncounted against proxy_max_offheap_size, maxmemory-clients. */
 const UNCOUNTED_BYTES = 64 * KIB;
 /** README: buffers have up to twice the room; as much again, and this, may wait for the collector. */
 const BUFFER_FACTOR = 3;
@@ -36,6 +36,10 @@ const SERVER_BACKLOG_BYTES = 256 * KIB;
 /** Of each stalled client: more than all of them may hold together, 2 GB. */
 const STALLED_GETS = 100;
 const STALLED_VALUE_BYTES = 20 * KIB;
+
+/** More together than BUFFER_FACTOR and GARBAGE_BYTES allow: 4 GB, in buffers of 128 MiB each. */
+const LARGE_VALUE_CLIENTS = 40;
+const LARGE_VALUE_BYTES = 100 * MIB;
 
 /** Another client's request, once those clients stand still; most of it is for busy machines. */
 const SERVED_MS_MAX = 3000;
@@ -284,6 +288,29 @@ describe("A server", () => {
     stalled.close();
     client.close();
   });
+
+  test("bounds its memory when many clients ask for a large value and never read", async () => {
+    const server = await startServer(`maxmemory-clients = "${OUTPUT_BUDGET_BYTES / MIB}mb"\n`);
+    const client = await RespClient.connect(server.port);
+    await client.call("SET", "key", "value");
+    await client.call("SETRANGE", "big", LARGE_VALUE_BYTES - 1, "x");
+    await slowestOf(client, "key");
+    const before = residentBytes(server.pid);
+    const stalled = new StalledClients(server.port, LARGE_VALUE_CLIENTS);
+    stalled.send(encodeRequest(["GET", "big"]));
+    const evicted = async (): Promise<number> => {
+      const info = String(await client.call("INFO", "stats"));
+      return Number(/evicted_clients:(\d+)/.exec(info)![1]);
+    };
+    // One reply fits beside what the others may hold.
+    while ((await evicted()) < LARGE_VALUE_CLIENTS - 1) await slowestOf(client, "key");
+    const peak = peakResidentBytes(server.pid) - before;
+    process.stdout.write(`${LARGE_VALUE_CLIENTS} large replies took ${peak / MIB} MiB at most\n`);
+    const held = OUTPUT_BUDGET_BYTES + LARGE_VALUE_CLIENTS * UNCOUNTED_BYTES + LARGE_VALUE_BYTES;
+    expect(peak).toBeLessThan(BUFFER_FACTOR * held + GARBAGE_BYTES);
+    stalled.close();
+    client.close();
+  }, 120_000);
 
   test("closes a client that says nothing for its timeout", async () => {
     const server = await startServer("timeout = 1\n");

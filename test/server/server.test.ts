@@ -5,9 +5,10 @@ import { encodeRequest } from "../../src/resp/encoder.ts";
 import type { ServerConfig } from "../../src/server/config.ts";
 import { CLIENT_BACKLOG_BYTES_MAX } from "../../src/server/session.ts";
 import type { Journal } from "../../src/server/state.ts";
-import { type OwnServerProcess, startOwnServer } from "../support/own-server.ts";
+import { type OwnServerProcess, type RecordingLog, startOwnServer } from "../support/own-server.ts";
 import { RawConnection } from "../support/raw-connection.ts";
 import { RespClient } from "../support/resp-client.ts";
+import { StalledClients } from "../support/stalled-clients.ts";
 
 /** For tests that move hundreds of megabytes, on a machine that is busy with others. */
 const SLOW_MS = 60_000;
@@ -125,6 +126,35 @@ describe("A server's connections", () => {
 });
 
 describe("What a client may do to a server", () => {
+  test(
+    "whoever holds most is closed when more replies wait than maxmemory-clients",
+    async () => {
+      const server = await start({ "maxmemory-clients": 64_000_000 });
+      const client = await RespClient.connect(server.port);
+      await client.call("SETRANGE", "big", 19_999_999, "x");
+      const stalled = new StalledClients(server.port, 10);
+      stalled.send(encodeRequest(["GET", "big"]));
+      const { stats, log } = server.state;
+      while (stats.evictedClients < 6) await client.call("PING");
+      expect(stats.outputBacklog).toBeLessThan(64_000_000);
+      expect(String(await client.call("INFO", "stats"))).toContain(
+        `evicted_clients:${stats.evictedClients}\r\n`,
+      );
+      expect((log as unknown as RecordingLog).lines.join()).toContain("maxmemory-clients");
+      // The limit is that of now, and none when it is 0.
+      await client.call("CONFIG", "SET", "maxmemory-clients", "0");
+      const closed = stats.evictedClients;
+      const more = new StalledClients(server.port, 6);
+      more.send(encodeRequest(["GET", "big"]));
+      while (stats.outputBacklog < 6 * 15_000_000) await client.call("PING");
+      expect(stats.evictedClients).toBe(closed);
+      for (const clients of [stalled, more]) clients.close();
+      while (stats.outputBacklog > 0) await client.call("PING");
+      client.close();
+    },
+    SLOW_MS,
+  );
+
   test(
     "one that asks for much and reads nothing is not read from; others are served",
     async () => {

@@ -23,6 +23,7 @@ const SETTABLE: ReadonlySet<string> = new Set<Key>([
   "auto-aof-rewrite-percentage",
   "maxclients",
   "maxmemory",
+  "maxmemory-clients",
   "maxmemory-policy",
   "proto-max-bulk-len",
   "protected-mode",
