@@ -39,7 +39,10 @@ export interface Call {
   nowMs: number;
   /** Changes made; more than 0 has the command propagated. */
   dirty: number;
-  /** What to propagate instead of the request as it came; an empty list propagates nothing. */
+  /**
+   * What to propagate instead of the request as it came; an empty list propagates nothing. Not
+   * looked at without a journal. Its buffers need not outlive the call.
+   */
   propagateAs: PropagatedCommand[] | undefined;
 }
 
@@ -68,6 +71,11 @@ export function argText(call: Call, i: number): string {
 /** Argument `i` in bytes of its own, which may be kept. */
 export function argBytes(call: Call, i: number): Buffer {
   return Buffer.from(call.buf.subarray(call.args[2 * i]!, call.args[2 * i + 1]!));
+}
+
+/** The bytes of argument `i` where they lie, valid during the call: for `propagateAs`. */
+export function argView(call: Call, i: number): Buffer {
+  return call.buf.subarray(call.args[2 * i]!, call.args[2 * i + 1]!);
 }
 
 /** Argument `i` is this word; case does not matter. @param word lower case ASCII */

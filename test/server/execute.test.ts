@@ -1,6 +1,9 @@
 /** What a command does to the server when its handler hits a limit of the language or the machine. */
 
 import { expect, test } from "bun:test";
+import { ReplyWriter } from "../../src/resp/encoder.ts";
+import { HANDLERS } from "../../src/server/commands/handlers.ts";
+import { createCall } from "../../src/server/execute.ts";
 import { OwnServer } from "../support/compare.ts";
 
 const NO_MEMORY = new RangeError("Out of memory");
@@ -70,4 +73,21 @@ test("A full arena refuses what grows, whatever maxmemory is, and still reads an
   expect(own.show("SET", "b", "1")).toStartWith("-OOM ");
   expect(own.show("GET", "a")).toBe("$1");
   expect(own.show("DEL", "a")).toBe(":1");
+});
+
+test("What SETEX is to a journal is made only for one, from the bytes where they lie", () => {
+  const { state } = new OwnServer();
+  const call = createCall(state);
+  call.buf = Buffer.from("SETEXk10value");
+  call.args = Int32Array.of(0, 5, 5, 6, 6, 8, 8, 13);
+  call.argc = 4;
+  call.out = new ReplyWriter();
+  HANDLERS.SETEX(call);
+  const [words] = call.propagateAs!;
+  expect(words!.slice(0, 3).map(String)).toEqual(["SET", "k", "value"]);
+  expect((words![2] as Buffer).buffer).toBe(call.buf.buffer);
+  call.propagateAs = undefined;
+  state.journal = undefined;
+  HANDLERS.SETEX(call);
+  expect(call.propagateAs).toBeUndefined();
 });

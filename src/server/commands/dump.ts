@@ -5,11 +5,11 @@
 
 import { ReplyWriter } from "../../resp/encoder.ts";
 import {
-  argBytes,
   argEnd,
   argInteger,
   argIs,
   argStart,
+  argView,
   type Call,
   failSyntax,
   type Handler,
@@ -111,7 +111,7 @@ function removeExpired(call: Call, old: number): void {
   if (old === 0) return;
   call.db.remove(old);
   call.dirty++;
-  call.propagateAs = [["DEL", argBytes(call, 1)]];
+  call.propagateAs = [["DEL", argView(call, 1)]];
 }
 
 /** @param ttl ms, 0 for none @returns unix ms; NaN for none */
@@ -127,7 +127,7 @@ export function restoreWords(
   atMs: number,
 ): PropagatedCommand {
   const at = Number.isNaN(atMs) ? 0 : atMs;
-  return ["RESTORE", argBytes(call, key), at, argBytes(call, body), "ABSTTL", "REPLACE"];
+  return ["RESTORE", argView(call, key), at, argView(call, body), "ABSTTL", "REPLACE"];
 }
 
 export const DUMP_HANDLERS = {

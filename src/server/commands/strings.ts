@@ -6,12 +6,12 @@
 import { CHUNK_SHIFT } from "../arena/arena.ts";
 import { entryMemory, entryValueLength, entryValueOffset } from "../arena/entry.ts";
 import {
-  argBytes,
   argEnd,
   argInteger,
   argIs,
   argLength,
   argStart,
+  argView,
   type Call,
   failSyntax,
   type Handler,
@@ -131,16 +131,20 @@ function setWithOptions(call: Call, options: SetOptions): void {
   if (options.keepsTtl && entry !== 0) expiryMs = call.db.expiryOf(entry);
   setFromArgs(call, 1, 2, expiryMs);
   if (!options.returnsOld) call.out.ok();
-  if (!Number.isNaN(options.expiryMs)) {
-    call.propagateAs = [["SET", argBytes(call, 1), argBytes(call, 2), "PXAT", options.expiryMs]];
-  }
+  if (!Number.isNaN(options.expiryMs)) propagateSet(call, 2, options.expiryMs);
+}
+
+/** What a SET with a relative expiry is to those who follow; its value is argument `i`. */
+function propagateSet(call: Call, i: number, expiryMs: number): void {
+  if (call.server.journal === undefined) return;
+  call.propagateAs = [["SET", argView(call, 1), argView(call, i), "PXAT", expiryMs]];
 }
 
 function setWithExpiry(call: Call, unit: ExpiryUnit): void {
   const expiryMs = readExpiry(call, 2, unit);
   setFromArgs(call, 1, 3, expiryMs);
   call.out.ok();
-  call.propagateAs = [["SET", argBytes(call, 1), argBytes(call, 3), "PXAT", expiryMs]];
+  propagateSet(call, 3, expiryMs);
 }
 
 function setIfMissing(call: Call): void {
@@ -161,7 +165,7 @@ function get(call: Call): void {
 function getAndSet(call: Call): void {
   get(call);
   setFromArgs(call, 1, 2, Number.NaN);
-  call.propagateAs = [["SET", argBytes(call, 1), argBytes(call, 2)]];
+  call.propagateAs = [["SET", argView(call, 1), argView(call, 2)]];
 }
 
 function getAndDelete(call: Call): void {
@@ -170,7 +174,7 @@ function getAndDelete(call: Call): void {
   if (entry === 0) return;
   call.db.remove(entry);
   call.dirty++;
-  call.propagateAs = [["DEL", argBytes(call, 1)]];
+  call.propagateAs = [["DEL", argView(call, 1)]];
 }
 
 function getAndExpire(call: Call): void {
@@ -192,13 +196,13 @@ function getAndExpire(call: Call): void {
   if (persists) {
     if (Number.isNaN(old)) return;
     call.db.persist(entry);
-    call.propagateAs = [["PERSIST", argBytes(call, 1)]];
+    call.propagateAs = [["PERSIST", argView(call, 1)]];
   } else if (expiryMs <= call.nowMs) {
     call.db.remove(entry);
-    call.propagateAs = [["DEL", argBytes(call, 1)]];
+    call.propagateAs = [["DEL", argView(call, 1)]];
   } else {
     call.db.setExpiry(entry, expiryMs);
-    call.propagateAs = [["PEXPIREAT", argBytes(call, 1), expiryMs]];
+    call.propagateAs = [["PEXPIREAT", argView(call, 1), expiryMs]];
   }
   call.dirty++;
 }
