@@ -47,6 +47,9 @@ export async function openAppendOnly(
       say: (message) => log.warn(message),
     });
     const seconds = ((clock.monotonic() - startedMs) / 1000).toFixed(3);
+    // What was replayed is no client's work.
+    state.resetStats();
+    state.slowlog.reset();
     log.info("AOF loaded", { records: loaded.records, bytes: loaded.totalBytes, seconds });
     return openFiles(state, files, loaded);
   } finally {

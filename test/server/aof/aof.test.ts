@@ -398,3 +398,16 @@ test("A log that cannot be finished is told to whoever closes it, with what to d
   journal.commit();
   await expect(journal.close()).rejects.toThrow(/may be lost, \d+ bytes are not written\. See to/);
 });
+
+test("What is replayed at the start counts as nobody's work", async () => {
+  const files = new MemoryFiles();
+  const first = await startLogged(files);
+  for (let i = 0; i < 10; i++) first.own.ask(["APPEND", "a", "1"]);
+  first.journal.commit();
+  const { own } = await startLogged(files.afterKill(), ({ config }) => {
+    config["slowlog-log-slower-than"] = 0;
+  });
+  expect([own.state.stats.commandsProcessed, own.state.slowlog.length]).toEqual([0, 0]);
+  expect(own.show("INFO", "commandstats")).not.toContain("cmdstat_append");
+  expect(own.show("STRLEN", "a")).toBe(":10");
+});
