@@ -5,25 +5,18 @@
  */
 
 import { CodisError, errorText } from "../base/errors.ts";
+import { goNumberError, parseGoInteger } from "../base/go-number.ts";
 import type { Codec } from "../model/record.ts";
 import type { RouteContext } from "./http.ts";
-
-const INT64_MAX = 9223372036854775807n;
-const INT64_MIN = -9223372036854775808n;
 
 /**
  * A decimal with optional sign, as `strconv.Atoi` of Go.
  * @throws CodisError "usage" with Go's text: `strconv.Atoi: parsing "abc": invalid syntax`
  */
 export function parseAtoi(text: string): number {
-  if (!/^[+-]?\d+$/.test(text)) throw atoiError(text, "invalid syntax");
-  const value = BigInt(text.replace(/^\+/, ""));
-  if (value > INT64_MAX || value < INT64_MIN) throw atoiError(text, "value out of range");
-  return Number(value);
-}
-
-function atoiError(text: string, reason: string): CodisError {
-  return new CodisError("usage", `strconv.Atoi: parsing ${JSON.stringify(text)}: ${reason}`);
+  const value = parseGoInteger(text);
+  if (typeof value === "number") return value;
+  throw new CodisError("usage", goNumberError("Atoi", text, value));
 }
 
 /** The parameter `name` as an integer of 64 bits; CodisError "usage" `invalid <name>` else. */

@@ -12,6 +12,7 @@
  * Sources: Codis pkg/proxy/session.go; Redis 7.0.
  */
 
+import { goNumberError, parseGoInteger } from "../base/go-number.ts";
 import type { Command } from "../commands/lookup.ts";
 import { REDIS_VERSION } from "../commands/redis-version.ts";
 import type { CommandName } from "../commands/table.ts";
@@ -319,38 +320,11 @@ function slotsHashKey(session: Session, decoder: RequestDecoder, command: Comman
   return true;
 }
 
-// -- numbers, as Go's strconv reads them --------------------------------------------------------
-
-const INT64_LIMIT = 1n << 63n;
-
 /** A slot number, or the text of the error. */
 function parseSlotId(text: string): number | string {
   const number = parseGoInteger(text);
   if (typeof number === "string") {
-    return badSlotNumber(text, `strconv.ParseInt: parsing ${quoteGo(text)}: ${number}`);
+    return badSlotNumber(text, goNumberError("ParseInt", text, number));
   }
   return number >= 0 && number < SLOT_COUNT ? number : badSlotNumber(text, "out of range");
-}
-
-/** A decimal with optional sign that fits 64 bits, or why it is none. */
-function parseGoInteger(text: string): number | "invalid syntax" | "value out of range" {
-  if (!/^[+-]?\d+$/.test(text)) return "invalid syntax";
-  const number = BigInt(text.replace(/^\+/, ""));
-  if (number >= INT64_LIMIT || number < -INT64_LIMIT) return "value out of range";
-  return Number(number);
-}
-
-/** As Go's %q: what is not printable ASCII is escaped. */
-function quoteGo(text: string): string {
-  const escapes: Readonly<Record<string, string>> = {
-    '"': '\\"',
-    "\\": "\\\\",
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-  };
-  const quoted = text.replace(/["\\]|[^ -~]/g, (char) => {
-    return escapes[char] ?? `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`;
-  });
-  return `"${quoted}"`;
 }
