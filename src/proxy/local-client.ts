@@ -7,11 +7,9 @@
 import type { Command } from "../commands/lookup.ts";
 import type { RequestDecoder } from "../resp/decoder.ts";
 import { NIL, OK } from "../resp/reply.ts";
-import { bulk, errorLine, notAllowed, wrongArguments } from "./replies.ts";
+import { BAD_CLIENT_NAME, bulk, errorLine, notAllowed, wrongArguments } from "./replies.ts";
 import { argText } from "./router.ts";
 import type { Session } from "./session.ts";
-
-const BAD_NAME = "ERR Client names cannot contain spaces, newlines or special characters.";
 
 /** Longest client name that is kept, in bytes. */
 const NAME_BYTES_MAX = 256;
@@ -60,7 +58,7 @@ function replyTo(session: Session, decoder: RequestDecoder, subcommand: string):
 }
 
 function setName(session: Session, name: string): Buffer {
-  if (name.length > NAME_BYTES_MAX || /[^!-~]/.test(name)) return errorLine(BAD_NAME);
+  if (name.length > NAME_BYTES_MAX || /[^!-~]/.test(name)) return errorLine(BAD_CLIENT_NAME);
   session.name = name;
   return OK;
 }

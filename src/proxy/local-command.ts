@@ -13,7 +13,12 @@ import {
 } from "../commands/lookup.ts";
 import type { RequestDecoder } from "../resp/decoder.ts";
 import { ReplyWriter } from "../resp/encoder.ts";
-import { unknownSubcommand } from "./replies.ts";
+import {
+  BAD_KEY_ARGUMENTS,
+  NO_KEY_ARGUMENTS,
+  NO_SUCH_COMMAND,
+  unknownSubcommand,
+} from "./replies.ts";
 import { argText } from "./router.ts";
 import type { Session } from "./session.ts";
 
@@ -87,18 +92,14 @@ function writeKeys(out: ReplyWriter, decoder: RequestDecoder): void {
   const argc = decoder.argc - 2;
   const command = argc < 1 ? undefined : lookupCommand(buf, args[4]!, args[5]!);
   if (command === undefined) {
-    out.error("ERR Invalid command specified");
+    out.error(NO_SUCH_COMMAND);
     return;
   }
   const keys = new Int32Array(argc);
   const request = { buf, args: args.subarray(4), argc };
   const count = findKeys(command, request, keys);
   if (count <= 0) {
-    out.error(
-      count === 0
-        ? "ERR The command has no key arguments"
-        : "ERR Invalid arguments specified for command",
-    );
+    out.error(count === 0 ? NO_KEY_ARGUMENTS : BAD_KEY_ARGUMENTS);
     return;
   }
   out.array(count);

@@ -25,11 +25,15 @@ import { answerClient } from "./local-client.ts";
 import { answerCommand } from "./local-command.ts";
 import {
   BAD_DATABASE,
+  BAD_PROTOCOL,
+  badHelloOption,
   badSlotNumber,
   bulk,
   databaseOutOfRange,
   errorLine,
+  HELLO_NEEDS_AUTH,
   NO_PASSWORD_SET,
+  UNSUPPORTED_PROTOCOL,
   WRONG_PASSWORD,
   wrongArguments,
 } from "./replies.ts";
@@ -39,10 +43,6 @@ import type { ProxySlot } from "./slot.ts";
 
 /** The one user there is, by the name Redis gives it. */
 const DEFAULT_USER = "default";
-const HELLO_NEEDS_AUTH =
-  "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> " +
-  "AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol " +
-  "version at the same time";
 
 type LocalHandler = (
   session: Session,
@@ -154,9 +154,7 @@ function hello(session: Session, decoder: RequestDecoder, command: Command): voi
 function readHello(session: Session, decoder: RequestDecoder): string {
   const { argc } = decoder;
   if (argc > 1 && !/^[23]$/.test(argText(decoder, 1))) {
-    return /^\d+$/.test(argText(decoder, 1))
-      ? "NOPROTO unsupported protocol version"
-      : "ERR Protocol version is not an integer or out of range";
+    return /^\d+$/.test(argText(decoder, 1)) ? UNSUPPORTED_PROTOCOL : BAD_PROTOCOL;
   }
   let name: string | undefined;
   for (let i = 2; i < argc; i++) {
@@ -168,7 +166,7 @@ function readHello(session: Session, decoder: RequestDecoder): string {
     } else if (option === "SETNAME" && i + 1 < argc) {
       name = argText(decoder, ++i);
     } else {
-      return `ERR Syntax error in HELLO option '${argText(decoder, i)}'`;
+      return badHelloOption(argText(decoder, i));
     }
   }
   if (!session.isAuthorized) return HELLO_NEEDS_AUTH;

@@ -1,6 +1,7 @@
 /**
- * Pure: every text the proxy itself says to a client, once each. Clients and scripts match on them,
- * so they are the original's to the letter where it has one.
+ * Pure: every error the proxy itself says to a client, once each. Clients and scripts match on
+ * them, so they are the original's to the letter where it has one. What is wrong with a server's
+ * reply is said where that is judged (pull.ts, split.ts), and framed here.
  *
  * A text is without `-` and CR LF; `errorLine` makes the bytes. What a client sent and is shown
  * again goes through `errorLine` too, which turns CR and LF into spaces: one reply stays one line.
@@ -42,6 +43,25 @@ export function wrongArguments(name: string): string {
 export function backendNotFound(address: string): string {
   return `ERR backend server '${address}' not found`;
 }
+
+export const HELLO_NEEDS_AUTH =
+  "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> " +
+  "AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol " +
+  "version at the same time";
+export const UNSUPPORTED_PROTOCOL = "NOPROTO unsupported protocol version";
+export const BAD_PROTOCOL = "ERR Protocol version is not an integer or out of range";
+
+export function badHelloOption(option: string): string {
+  return `ERR Syntax error in HELLO option '${option}'`;
+}
+
+export const BAD_CLIENT_NAME =
+  "ERR Client names cannot contain spaces, newlines or special characters.";
+
+/** COMMAND GETKEYS of what has no row, of what has no key, of keys that cannot be told. */
+export const NO_SUCH_COMMAND = "ERR Invalid command specified";
+export const NO_KEY_ARGUMENTS = "ERR The command has no key arguments";
+export const BAD_KEY_ARGUMENTS = "ERR Invalid arguments specified for command";
 
 /** `reason` as Go's strconv says it, or `out of range`. */
 export function badSlotNumber(number: string, reason: string): string {
