@@ -12,10 +12,11 @@
  *
  * While dialing and in set-up, requests queue and their bytes wait; while waiting (after more than
  * RETRIES_AT_ONCE failures in a row) they fail at once. A request is never sent twice: whatever the
- * reason a connection ends, all that were queued on it fail. No timers here, but `tick`.
+ * reason a connection ends, all that were queued on it fail: the head with the reason, those behind
+ * it as CONNECTION_RESET. No timers here, but `tick`.
  *
- * Source: Codis pkg/proxy/backend.go; differences: reconnects before the next request asks for it,
- * and two replies at most are lost to a broken connection where the original lost one more.
+ * Source: Codis pkg/proxy/backend.go. There a lost connection is noticed by the next request, which
+ * fails too; ours is dialed again at once.
  */
 
 import { encodeRequest, ReplyWriter } from "../resp/encoder.ts";
