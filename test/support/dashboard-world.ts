@@ -25,9 +25,6 @@ import { MemoryCoordinator } from "./memory-coordinator.ts";
 
 export const PRODUCT = "t1";
 
-/** A slot without keys takes this many turns, and more, to walk the databases of a server. */
-const QUIET_TURNS = 40;
-
 /** One call of a proxy's API. */
 export interface ProxyCall {
   readonly proxy: string;
@@ -106,6 +103,9 @@ export class DashboardWorld {
   readonly #forwardMethod: number;
   readonly #productAuth: string;
   readonly #waits = new Set<Wait>();
+  /** Calls of proxies and servers that are not answered yet; those left hanging do not count. */
+  #answering = 0;
+  #answered = 0;
   #topom: Topom | undefined;
   #handle: ReturnType<typeof createHandler> | undefined;
 
@@ -198,14 +198,25 @@ export class DashboardWorld {
     return await answering;
   }
 
-  /** Lets everything run that does not wait for time. */
+  /**
+   * Lets everything run that does not wait for time or for what hangs. All else is an answer of the
+   * fakes or follows within the turn: it is over when nothing is asked and a pass begins nothing.
+   */
   async settle(): Promise<void> {
-    for (let quietTurns = 0; quietTurns < QUIET_TURNS; quietTurns++) {
-      const before = this.events.length;
+    let steps = -1;
+    while (this.#answering > 0 || steps !== this.events.length + this.#answered) {
+      steps = this.events.length + this.#answered;
       this.topom.engine.pass();
-      await new Promise((resolve) => setImmediate(resolve));
-      if (this.events.length !== before) quietTurns = -1;
+      await turn();
     }
+  }
+
+  /** A proxy or server answers in a later turn than it was asked in. */
+  async #answer(): Promise<void> {
+    this.#answering++;
+    await turn();
+    this.#answering--;
+    this.#answered++;
   }
 
   async advance(ms: number): Promise<void> {
@@ -242,7 +253,7 @@ export class DashboardWorld {
         });
       }
       // Answers come after all calls of one moment were made.
-      await new Promise((resolve) => setImmediate(resolve));
+      await this.#answer();
       if (answered === 0) throw new CodisError("timeout", "no answer within 15000 ms");
       if (answered !== 200) {
         const verb = name.startsWith("GET") ? "Get" : "Put";
@@ -333,7 +344,7 @@ export class DashboardWorld {
       },
       call: async (...args) => {
         // A lost connection is seen while the reply is awaited.
-        await new Promise((resolve) => setImmediate(resolve));
+        await this.#answer();
         const server = this.#server(addr);
         server.commands.push(args.map(String));
         return this.#execute(server, db, args);
@@ -360,6 +371,11 @@ export class DashboardWorld {
     target.put(db, slot, 1);
     return [1, left - 1];
   }
+}
+
+/** One turn of the loop: whatever waits for no event has run. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** `/codis3/t1/slots/slot-0003` -> `slot 3` */
