@@ -105,7 +105,7 @@ function checkOptions(owned: readonly Owned[], flags: Flags, names: readonly str
     if (takers.length > 1 && OF_ONE_ROLE.includes(key)) {
       throw new CodisError(
         "usage",
-        `Cannot give ${option.long} to ${takers.join(" and ")}: it names one port; bind addresses that others reach instead`,
+        `Cannot give ${option.long} to ${takers.join(" and ")}: it names one port; bind addresses that others reach, or run them as two processes`,
       );
     }
   }

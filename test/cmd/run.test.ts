@@ -65,7 +65,7 @@ for (const [words, text] of [
   ["fe", "Cannot run 'fe': a role is one of server, dashboard, proxy"],
   ["server server", "Cannot run server twice"],
   ["server --fillslots x", "Cannot use --fillslots: it is an option of proxy, not of server"],
-  ["dashboard proxy --host-admin h:1", "Cannot give --host-admin to proxy and dashboard"],
+  ["dashboard proxy --host-admin h:1", "or run them as two processes"],
   ["proxy --ncpu 0", "it must be 1 to 256"],
   ["proxy --fillslots missing.json", "load slots from file failed"],
   ["server --port 70000", "Cannot use --port 70000: a port is 0..65535"],
