@@ -2,12 +2,15 @@
  * The connection over which keys leave for one target (`host:port` as the caller wrote it).
  * Requests of several moves are pipelined; replies are single lines, in order.
  *
- *   dial ──> open: AUTH, CLIENT KILL of a failed link, SELECT, SLOTSRESTORE ... ─> idle ─> close
- *     └────────┴── failure: every move that waits hears why, no key is removed here
+ *   dial ──> AUTH, CLIENT INFO, CLIENT KILL of a failed link ──> open: SELECT, SLOTSRESTORE ...
+ *     └───────────────┴── failure: every move that waits         └──> idle ──> close
+ *                         hears why, no key is removed here
  *
  * A link that fails with requests unanswered may have left them in the target's socket, to be
  * executed after newer ones. So the next link first has the target close that connection: what the
- * target has not executed by then it never will.
+ * target has not executed by then it never will. The target knows it by the address that CLIENT
+ * INFO told, which behind NAT is not ours; a number, CLIENT ID, could be another client's after a
+ * restart. Redis before 6.2 tells no address: there our own must do.
  *
  * A target of the redis family knows no SLOTSRESTORE: it gets a RESTORE per key instead, and the
  * first move over a link is sent twice.
@@ -24,6 +27,7 @@ import type { ReplyWriter } from "../resp/encoder.ts";
 
 const CONNECT_FAILED = "IOERR error or timeout connecting to the client";
 export const WRITE_FAILED = "IOERR error or timeout writing to target";
+const STEP_FAILED = "ERR error on slotsrestore";
 const READ_FAILED = "IOERR error or timeout reading from target";
 
 /** No reply line of ours is longer; a peer that sends more is no server. */
@@ -33,9 +37,12 @@ const LF = 0x0a;
 const PLUS = 0x2b;
 const MINUS = 0x2d;
 const COLON = 0x3a;
+const DOLLAR = 0x24;
+/** The reply to CLIENT INFO after its length: one line of text, and the end of the bulk. */
+const INFO_LINES = 2;
 
 /** What a reply answers. */
-export type Step = "auth" | "kill" | "select" | "slotsrestore" | "restore";
+export type Step = "auth" | "info" | "kill" | "select" | "slotsrestore" | "restore";
 
 /** Whom the link tells. `Move` is whatever the owner puts in. */
 export interface LinkOwner<Move> {
@@ -52,8 +59,6 @@ export interface LinkOwner<Move> {
 
 export interface Sending {
   readonly dbIndex: number;
-  /** Of this server, "" for none; the target's must be the same. */
-  readonly password: string;
   readonly timeoutMs: number;
   /** Holds one SLOTSRESTORE, or as many RESTORE as `restores` says. */
   readonly request: ReplyWriter;
@@ -65,7 +70,8 @@ interface Expected<Move> {
   readonly step: Step;
   /** Nothing more of the move follows. */
   readonly isLast: boolean;
-  readonly move: Move;
+  /** Undefined for what opens the link. */
+  readonly move: Move | undefined;
   readonly timeoutMs: number;
 }
 
@@ -81,11 +87,14 @@ export class MigrationLink<Move> implements ConnectionOwner {
 
   readonly #owner: LinkOwner<Move>;
   readonly #expected = new Fifo<Expected<Move>>();
-  /** Local addresses of links that failed with requests unanswered. */
+  /** Addresses of links that failed with requests unanswered. */
   readonly #toKill: string[];
   #connection: Connection | undefined;
   #isClosed = false;
-  #hasIntroduced = false;
+  /** Ours, as the target sees it. */
+  #seenAs: string | undefined;
+  /** Lines of the reply to CLIENT INFO that are still to come. */
+  #infoLines = 0;
   #dbIndex = -1;
   #line: Buffer[] = [];
   #lineBytes = 0;
@@ -105,36 +114,41 @@ export class MigrationLink<Move> implements ConnectionOwner {
     return this.#expected.length === 0 && this.waiting.length === 0;
   }
 
-  /** Starts to connect; ends in `opened` or `failed` of the owner. */
-  connect(host: string, port: number, timeoutMs: number): void {
+  /**
+   * Starts to connect; ends in `opened` or `failed` of the owner.
+   * @param password of this server, "" for none; the target's must be the same
+   */
+  connect(host: string, port: number, password: string, timeoutMs: number): void {
     dial(host, port, { timeoutMs }, (connection) => {
       this.#connection = connection;
       return this;
     }).then(
       () => {
-        if (this.#isClosed) return;
-        this.isOpen = true;
-        this.#owner.opened(this);
+        if (!this.#isClosed) this.#introduce(password, timeoutMs);
       },
       (error: unknown) => this.#fail(connectFailure(error)),
     );
   }
 
+  /** All of it is answered before the first key leaves: only then a failed link can be named. */
+  #introduce(password: string, timeoutMs: number): void {
+    if (password !== "") this.#request(["AUTH", password], "auth", undefined, timeoutMs);
+    this.#request(["CLIENT", "INFO"], "info", undefined, timeoutMs);
+    for (const address of this.#toKill) {
+      this.#request(["CLIENT", "KILL", address], "kill", undefined, timeoutMs);
+    }
+    this.#connection!.markDirty();
+    this.#armTimer();
+  }
+
   /** Sends a move's keys. The link is open. */
   send(move: Move, sending: Sending): void {
-    const { dbIndex, password, timeoutMs, request, restores } = sending;
+    const { dbIndex, timeoutMs, request, restores } = sending;
     const { out } = this.#connection!;
     const wasIdle = this.#expected.length === 0;
-    if (!this.#hasIntroduced) {
-      this.#hasIntroduced = true;
-      if (password !== "") this.#request(out, ["AUTH", password], "auth", move, timeoutMs);
-      for (const address of this.#toKill) {
-        this.#request(out, ["CLIENT", "KILL", address], "kill", move, timeoutMs);
-      }
-    }
     if (dbIndex !== this.#dbIndex) {
       this.#dbIndex = dbIndex;
-      this.#request(out, ["SELECT", String(dbIndex)], "select", move, timeoutMs);
+      this.#request(["SELECT", String(dbIndex)], "select", move, timeoutMs);
     }
     out.append(request.buf, request.head, request.length);
     if (restores === 0)
@@ -146,13 +160,8 @@ export class MigrationLink<Move> implements ConnectionOwner {
     if (wasIdle) this.#armTimer();
   }
 
-  #request(
-    out: ReplyWriter,
-    words: readonly string[],
-    step: Step,
-    move: Move,
-    timeoutMs: number,
-  ): void {
+  #request(words: readonly string[], step: Step, move: Move | undefined, timeoutMs: number): void {
+    const { out } = this.#connection!;
     out.array(words.length);
     for (const word of words) out.bulkText(word);
     this.#expected.push({ step, isLast: false, move, timeoutMs });
@@ -201,35 +210,58 @@ export class MigrationLink<Move> implements ConnectionOwner {
   // ---------------------------------------------------------------------------------------------
 
   #replied(firstByte: number, line: string): void {
-    const expected = this.#expected.shift();
+    const expected = this.#expected.peek();
+    const isInfo = expected?.step === "info";
+    if (isInfo && this.#hasMoreInfo(firstByte, line)) return;
     const isLine = firstByte === PLUS || firstByte === MINUS || firstByte === COLON;
-    if (expected === undefined || !isLine) {
-      if (expected !== undefined) this.#expected.push(expected);
+    if (expected === undefined || !(isLine || isInfo)) {
       this.#fail(READ_FAILED);
       return;
     }
+    this.#expected.shift();
     const { step, isLast, move } = expected;
-    const isStatus = firstByte === PLUS;
+    if (move === undefined) {
+      this.#introduced(step, firstByte, line);
+      return;
+    }
     const isRestore = step === "slotsrestore" || step === "restore";
-    if (step === "kill") {
-      this.#killed(line);
-    } else if (step === "slotsrestore" && isUnknownCommand(line.slice(1))) {
+    if (step === "slotsrestore" && isUnknownCommand(line.slice(1))) {
       this.knowsSlots = false;
       this.#armTimer();
       this.#owner.unknown(move);
       return;
-    } else if (isRestore ? firstByte === MINUS : !isStatus) {
-      this.#end(move, `ERR error on slotsrestore, ${isRestore ? "migration" : step} failed`);
+    }
+    if (isRestore ? firstByte === MINUS : firstByte !== PLUS) {
+      this.#end(move, `${STEP_FAILED}, ${isRestore ? "migration" : step} failed`);
       return;
     }
     this.#armTimer();
     if (isLast) this.#owner.restored(move);
   }
 
-  /** Any answer will do: the connection is closed, or it was gone already. */
-  #killed(line: string): void {
-    if (line.startsWith("-NOAUTH")) return;
-    this.#toKill.shift();
+  /** Takes a line of the reply to CLIENT INFO. @returns whether another one follows */
+  #hasMoreInfo(firstByte: number, line: string): boolean {
+    if (this.#infoLines === 0) {
+      // An error is the whole reply.
+      if (firstByte === DOLLAR) this.#infoLines = INFO_LINES;
+      return firstByte === DOLLAR;
+    }
+    this.#seenAs ??= /(?:^| )addr=(\S+)/.exec(line)?.[1];
+    return --this.#infoLines > 0;
+  }
+
+  /** A step of the introduction is answered. */
+  #introduced(step: Step, firstByte: number, line: string): void {
+    if (step === "auth" && firstByte !== PLUS) {
+      this.#fail(`${STEP_FAILED}, auth failed`);
+      return;
+    }
+    // Any other answer will do: the connection is closed, or it was gone already.
+    if (step === "kill" && !line.startsWith("-NOAUTH")) this.#toKill.shift();
+    this.#armTimer();
+    if (this.#expected.length > 0) return;
+    this.isOpen = true;
+    this.#owner.opened(this);
   }
 
   #armTimer(): void {
@@ -254,14 +286,14 @@ export class MigrationLink<Move> implements ConnectionOwner {
   #end(culprit: Move | undefined, text: string): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.isOpen = false;
     clearTimeout(this.#timer);
     const moves = new Set<Move>(culprit === undefined ? [] : [culprit]);
-    const isUnanswered = this.#expected.length > 0;
+    const isUnanswered = this.isOpen && this.#expected.length > 0;
     for (let next = this.#expected.shift(); next !== undefined; next = this.#expected.shift()) {
-      moves.add(next.move);
+      if (next.move !== undefined) moves.add(next.move);
     }
-    if (isUnanswered) this.#toKill.push(this.#connection!.localAddress);
+    if (isUnanswered) this.#toKill.push(this.#seenAs ?? this.#connection!.localAddress);
+    this.isOpen = false;
     this.#connection?.destroy();
     this.#owner.closed(this);
     let answer = text;

@@ -225,7 +225,7 @@ export class Migrations implements LinkOwner<Move> {
       }
       link = new MigrationLink<Move>(this, address, this.#killsFor(address));
       this.#links.set(address, link);
-      link.connect(host, number, timeoutMs);
+      link.connect(host, number, this.#state.config.requirepass, timeoutMs);
     }
     move.link = link;
     if (link.isOpen) this.#choose(move);
@@ -305,7 +305,6 @@ export class Migrations implements LinkOwner<Move> {
       link.lastUsedMs = this.#state.clock.monotonic();
       link.send(move, {
         dbIndex: move.db.index,
-        password: this.#state.config.requirepass,
         timeoutMs: move.target.timeoutMs,
         request,
         restores: link.knowsSlots ? 0 : move.keys.length,

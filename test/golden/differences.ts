@@ -221,6 +221,12 @@ export const DIFFERENCES: readonly Difference[] = [
       "Are you sure your configuration is correct?\r\n",
     REDIS_7,
   ),
+  {
+    file: "server/flows/migration-flows.json",
+    id: "56",
+    ours: { reply: "-ERR error on slotsrestore, auth failed\r\n", requests: [["AUTH", "other"]] },
+    why: "no key leaves before the target has taken the password",
+  },
   refusedModelBody("0", "Cannot read slots: not JSON, Property name must be a string literal"),
   refusedModelBody("1", "Cannot read slots: not JSON, Unexpected EOF"),
   refusedModelBody("2", "Cannot read slots[0]: null must be an element"),

@@ -55,8 +55,11 @@ for (const row of rowsOf(file)) {
     const replies = flow.target_to_source.map((reply) => unescapeBytes(reply).toString("latin1"));
     const serve = async (): Promise<void> => {
       for (const reply of replies) {
-        seen.push(shownRequest(await target.next()));
+        const words = await target.next();
+        seen.push(shownRequest(words));
         target.reply(reply);
+        // A refused AUTH ends the link: nothing more comes.
+        if (words[0]!.toString() === "AUTH" && reply.startsWith("-")) return;
       }
     };
     const served = serve();
@@ -68,7 +71,6 @@ for (const row of rowsOf(file)) {
       );
     for (const words of flow.setup) await client.ask(words.map(placed));
     const reply = await client.ask(flow.command.map(placed));
-    // A refused AUTH ends the link, so the last replies may have nowhere to go.
     await served;
     const command_reply = unescapeBytes(flow.command_reply).toString("latin1");
     const requests = flow.source_to_target.map((words) => words.map(unescapeBytes));

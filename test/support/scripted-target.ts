@@ -1,6 +1,7 @@
 /**
  * A server that does as a test says: it takes requests, one after the other, and answers only when
- * told to. One connection at a time is its current one; a new one takes its place.
+ * told to. One connection at a time is its current one; a new one takes its place. CLIENT INFO it
+ * answers by itself, in its place: at once, or behind the answer to AUTH.
  */
 
 import { REQUEST_READY, RequestDecoder } from "../../src/resp/decoder.ts";
@@ -9,11 +10,14 @@ export class ScriptedTarget {
   readonly port: number;
   /** Connections accepted so far. */
   connections = 0;
+  /** What CLIENT INFO tells of the peer's address; undefined: it is not known, as before 6.2. */
+  seenAs: string | undefined;
   readonly #listener: Bun.TCPSocketListener;
   #socket: Bun.Socket<undefined> | undefined;
   #decoder = new RequestDecoder("server");
   readonly #requests: Buffer[][] = [];
   #isConnected = false;
+  #infoOwed = "";
   #wake: () => void = () => {};
 
   constructor() {
@@ -52,7 +56,9 @@ export class ScriptedTarget {
         const { args } = decoder;
         words.push(Buffer.from(decoder.buf.subarray(args[2 * i], args[2 * i + 1])));
       }
-      this.#requests.push(words);
+      if (words.join(" ") !== "CLIENT INFO") this.#requests.push(words);
+      else if (this.#requests.length === 0) this.reply(this.#clientInfo());
+      else this.#infoOwed = this.#clientInfo();
     }
     this.#wake();
   }
@@ -61,6 +67,12 @@ export class ScriptedTarget {
   async next(): Promise<Buffer[]> {
     while (this.#requests.length === 0) await this.#event();
     return this.#requests.shift()!;
+  }
+
+  #clientInfo(): string {
+    if (this.seenAs === undefined) return "-ERR Unknown subcommand\r\n";
+    const text = `id=7 addr=${this.seenAs} laddr=10.0.0.2:6379 fd=8 name= db=0\n`;
+    return `$${text.length}\r\n${text}\r\n`;
   }
 
   /** The next request as text, payloads as `<payload>`. */
@@ -74,7 +86,8 @@ export class ScriptedTarget {
 
   /** Sends these bytes on the current connection. */
   reply(text: string): void {
-    this.#socket!.write(text);
+    this.#socket!.write(text + this.#infoOwed);
+    this.#infoOwed = "";
   }
 
   /** Says that nothing more comes on the current connection; it lives until the peer closes it. */
