@@ -28,6 +28,7 @@ import {
   entryKeyLength,
   entryKeyOffset,
   entryKind,
+  entryLastKeyWord,
   entryMemory,
   entryNumber,
   entryValueOffset,
@@ -120,6 +121,11 @@ export class Keyspace {
       for (let i = 0; i < count; i++) {
         warmEntries[i] = nextCandidate(arena, warmEntries[i]!, located.hashAhead(i));
       }
+    }
+    // A key that begins in one line of the cache ends in the next one, half the time.
+    for (let i = 0; i < count; i++) {
+      const entry = warmEntries[i]!;
+      if (entry !== 0) warmEntries[i] = entryLastKeyWord(arena, entry);
     }
   }
 

@@ -167,6 +167,13 @@ export function setEntryLink(arena: Arena, entry: number, which: 0 | 1, ref: num
   words[linksIndex(entry, metaOf(arena, entry)) + which] = ref;
 }
 
+/** The word in which the key ends. */
+export function entryLastKeyWord(arena: Arena, entry: number): number {
+  const meta = metaOf(arena, entry);
+  const end = HEADER_BYTES + extraBytes(meta) + (meta >>> FLAG_BITS);
+  return arena.words[entry >>> CHUNK_SHIFT]![((entry & GRANULE_MASK) << 2) + ((end - 1) >>> 2)]!;
+}
+
 /** The key equals `key` [from, to). */
 export function entryKeyEquals(
   arena: Arena,
