@@ -30,6 +30,8 @@ import type { ServerState } from "./state.ts";
 const LINK_IDLE_MS = 15_000;
 /** A timeout of 0 stands for this. */
 const TIMEOUT_MS_DEFAULT = 100;
+/** A target takes at least so many bytes in a millisecond, even a busy one: large keys get longer. */
+const SLOWEST_BYTES_PER_MS = 2048;
 /** Keys of a slot tried at random until one is found that is not on its way already. */
 const PICK_TRIES_MAX = 16;
 /** A group whose payloads are larger in all is not moved. */
@@ -305,7 +307,7 @@ export class Migrations implements LinkOwner<Move> {
       link.lastUsedMs = this.#state.clock.monotonic();
       link.send(move, {
         dbIndex: move.db.index,
-        timeoutMs: move.target.timeoutMs,
+        timeoutMs: move.target.timeoutMs + Math.floor(request.pendingBytes / SLOWEST_BYTES_PER_MS),
         request,
         restores: link.knowsSlots ? 0 : move.keys.length,
       });

@@ -281,6 +281,19 @@ describe("Links", () => {
     },
   );
 
+  test("A large key is given more time than was asked for", async () => {
+    const [target, silent] = [startTarget(), startTarget()];
+    const source = await startServer();
+    const [large, small] = [await connect(source), await connect(source)];
+    await ask(small, "MSET", "large", "x".repeat(2 * 1024 * 1024), "small", "1");
+    large.send(["SLOTSMGRTONE", "127.0.0.1", target.port, 50, "large"]);
+    for (let i = 0; i < 2; i++) await target.next();
+    const failed = await ask(small, "SLOTSMGRTONE", "127.0.0.1", silent.port, 60, "small");
+    expect(failed).toStartWith("-IOERR");
+    target.reply("+OK\r\n+OK\r\n");
+    expect(await replyText(large)).toBe(":1\r\n");
+  });
+
   test("A target that does not even greet gets no key, and nothing to close later", async () => {
     const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
     const source = await startServer();
