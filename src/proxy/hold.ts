@@ -1,10 +1,11 @@
 /**
  * Pure: for whose sake a server is not read, and for how long. A client that is behind may have its
- * backends wait for it, at no cost while nobody else waits for them; while others do, for
- * HOLD_BURST_MS at once and HOLD_SHARE of the time.
+ * backends wait for it, at no cost while nobody else waits for them; while others do, or for a
+ * slot's requests to be answered, for HOLD_BURST_MS at once and HOLD_SHARE of the time.
  */
 
 import type { Request, RequestOwner } from "./request.ts";
+import { BLOCKED } from "./slot.ts";
 
 /** How long clients that are behind may keep the others waiting, at once ... */
 export const HOLD_BURST_MS = 100;
@@ -53,6 +54,7 @@ export class Hold {
   #hasOthers(head: Request | undefined): boolean {
     for (let request = head; request !== undefined; request = request.behind) {
       if (request.owner !== undefined && !this.#holders.has(request.owner)) return true;
+      if (request.slot?.mode === BLOCKED) return true;
     }
     return false;
   }

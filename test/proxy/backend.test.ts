@@ -2,8 +2,11 @@
 
 import { expect, test } from "bun:test";
 import { BACKEND_OUTPUT_MAX } from "../../src/proxy/backend.ts";
+import { HOLD_BURST_MS } from "../../src/proxy/hold.ts";
+import { OUTPUT_HOLD_BYTES } from "../../src/proxy/output-watch.ts";
 import type { PlaneConfig } from "../../src/proxy/plane.ts";
 import { PROBE_REPLY_MAX } from "../../src/proxy/probe.ts";
+import { BLOCKED } from "../../src/proxy/slot.ts";
 import { A, B, bulk, SLOT_A, World } from "./machines.ts";
 
 /** Slot of key `a` at B, whose connection is dialed and not yet answered. */
@@ -371,4 +374,21 @@ test("The last slot to leave an address closes its connection when all is answer
   expect(toB.wire.isClosed).toBe(true);
   expect(toA.wire.isClosed).toBe(false);
   expect(world.dialed).toEqual([]);
+});
+
+test("A client that does not read keeps a slot from being drained for a short time only", async () => {
+  const world = await dialing({ backend_ping_period: 0 });
+  world.connect();
+  const client = world.client();
+  client.send("GET a", "GET a");
+  const server = world.server(B);
+  server.reply(bulk("x".repeat(OUTPUT_HOLD_BYTES)));
+  world.elapse(10 * HOLD_BURST_MS, [client]);
+  expect(server.wire.isPaused).toBe(true);
+  const filled = world.fill({ id: SLOT_A, backend_addr: B, locked: true });
+  while (world.router.slots[SLOT_A]!.mode !== BLOCKED) await Promise.resolve();
+  world.elapse(HOLD_BURST_MS, [client]);
+  expect(server.wire.isPaused).toBe(false);
+  server.reply(bulk("x"));
+  await filled;
 });
