@@ -39,8 +39,6 @@ const SESSION_TICKS = 5;
 const CLOSE_SEND_MS = 5000;
 /** ... and for those that are owed nothing to close too: else what they still send resets them. */
 const CLOSE_LINGER_MS = 500;
-/** How often it looks. */
-const CLOSE_LOOK_MS = 10;
 
 /** What one thread lets replies that wait take, however little the file allows. */
 const OUTPUT_BYTES_MIN = 16 * 1024 * 1024;
@@ -76,6 +74,8 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
   #ticks = 0;
   readonly #seen: ReplyCounts = { turns: 0, replies: 0, replyMs: 0 };
   #turns = 0;
+  /** A close that waits for clients. */
+  #closing: { readonly sinceMs: number; readonly resolve: () => void } | undefined;
 
   constructor(
     config: PlaneConfig,
@@ -143,13 +143,22 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
   }
 
   /** Resolves when no client is left, or when those that are have had their time. */
-  async #clientsGone(): Promise<void> {
+  #clientsGone(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#closing = { sinceMs: this.#clock.monotonic(), resolve };
+    this.#lookAtClose();
+    return promise;
+  }
+
+  /** A close waits: a client has gone, or time has passed. */
+  #lookAtClose(): void {
+    const closing = this.#closing;
+    if (closing === undefined) return;
     const links = this.#links;
-    for (let ms = 0; ms < CLOSE_SEND_MS && links.size > 0; ms += CLOSE_LOOK_MS) {
-      const isOwing = links.values().some((link) => link.isOwed);
-      if (ms >= CLOSE_LINGER_MS && !isOwing) return;
-      await Bun.sleep(CLOSE_LOOK_MS);
-    }
+    const ms = this.#clock.monotonic() - closing.sinceMs;
+    const isOver = ms >= CLOSE_SEND_MS || links.size === 0;
+    const mayLeave = ms >= CLOSE_LINGER_MS && !links.values().some((link) => link.isOwed);
+    if (isOver || mayLeave) closing.resolve();
   }
 
   // -- turns ------------------------------------------------------------------------------------
@@ -184,6 +193,7 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
     }
     this.stats.sample(this.turn.nowMs);
     this.#adjustRest();
+    this.#lookAtClose();
     this.leave();
   }
 
@@ -240,6 +250,7 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
   onSessionClosed(session: Session, reason: string): void {
     const link = this.#links.get(session);
     this.#links.delete(session);
+    this.#lookAtClose();
     if (link !== undefined && reason !== "") this.#onSessionClosed(link.clientAddress, reason);
   }
 
