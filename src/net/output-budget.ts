@@ -1,8 +1,9 @@
 /**
- * Pure: how many reply bytes all clients of a thread hold, and whom to close when it is too much.
+ * Pure: how many bytes all clients of a thread hold, and whom to close when it is too much: replies
+ * that wait, and in the proxy requests that are not done with.
  *
  * A holder reports when it holds more than OUTPUT_NOTICE_BYTES, and again until it holds less; what
- * clients hold below that is not counted. So the memory of replies is at most
+ * clients hold below that is not counted. So their memory is at most
  *
  *   maxBytes + clients * OUTPUT_NOTICE_BYTES + what is written between two reports
  */
@@ -15,7 +16,7 @@ export const OUTPUT_NOTICE_BYTES = 64 * 1024;
 /** A client that holds much. */
 export interface OutputHolder {
   /** What it holds now; less than it reported when the socket took some since. */
-  readonly outputBytes: number;
+  readonly heldBytes: number;
   /** Ends it at once and forgets what it holds; it then reports 0. */
   closeFor(limit: string): void;
 }
@@ -52,7 +53,7 @@ export class OutputBudget {
 
   /** Sockets take bytes without a report. */
   #refresh(): void {
-    for (const holder of this.#holders.keys()) this.#set(holder, holder.outputBytes);
+    for (const holder of this.#holders.keys()) this.#set(holder, holder.heldBytes);
   }
 
   #largest(): OutputHolder {

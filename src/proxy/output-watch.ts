@@ -54,7 +54,7 @@ export class OutputWatch {
   /** Much is waiting to be sent, or came and waits. @returns whether the backend that answers is to be held */
   notice(): boolean {
     if (this.#isEnded) return false;
-    const held = this.#session.outputBytes;
+    const held = this.#session.heldBytes;
     this.#isReported = held > OUTPUT_NOTICE_BYTES;
     this.#port.budget.report(this.#session, this.#isReported ? held : 0);
     if (this.bytes > this.#port.sessionOutputMax) this.#session.closeFor("session_output_max");

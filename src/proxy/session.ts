@@ -122,7 +122,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
   }
 
   /** What the budget counts: replies that wait, and requests that are not done with. */
-  get outputBytes(): number {
+  get heldBytes(): number {
     return this.#output.bytes + this.#decoder.heldBytes;
   }
 

@@ -262,7 +262,7 @@ export class Session implements ConnectionOwner, ClientPort, OutputHolder {
 
   // -- OutputHolder -----------------------------------------------------------------------------
 
-  get outputBytes(): number {
+  get heldBytes(): number {
     return this.#connection.backlogBytes;
   }
 
@@ -271,7 +271,7 @@ export class Session implements ConnectionOwner, ClientPort, OutputHolder {
     stats.evictedClients++;
     log.warn("closed a client that does not take its replies", {
       client: this.client.address,
-      bytes: this.outputBytes,
+      bytes: this.heldBytes,
       limit,
     });
     this.#connection.destroy(new Error(`limit reached: ${limit}`));
