@@ -10,6 +10,7 @@
  * error. Source: Codis pkg/utils/rpc/api.go over martini.
  */
 
+import { isIP } from "node:net";
 import { posix } from "node:path";
 import { isLoopback, unmapped } from "../base/address.ts";
 import { CodisError, errorText } from "../base/errors.ts";
@@ -69,8 +70,10 @@ export interface AdminApi {
   readonly home: string;
   /** Throws CodisError when `xauth` is wrong, or nothing may be asked any more. */
   checkXauth(xauth: string): void;
-  /** Accept every change from other machines. */
+  /** Accept every change from other machines, and from whatever page a browser has open. */
   readonly changesFromAnywhere: boolean;
+  /** The names under which callers know this port, lower case; `localhost` is always one. */
+  readonly ownNames: readonly string[];
   /** An xauth that only those have who know the password: its changes are accepted from anywhere. */
   isSecret?(xauth: string): boolean;
   /** Told of each accepted request that may change something; the xauth in `path` is masked. */
@@ -133,7 +136,7 @@ async function callRoute(
   const shownPath = showPath(route, context.params);
   try {
     if (xauth !== undefined) api.checkXauth(xauth);
-    if (!isRead && !mayChange(api, xauth, context.request)) throw changeRefused(context.request);
+    if (!isRead) checkChange(api, xauth, context.request);
     if (!isRead) api.onChange?.(describeChange(context.request, shownPath));
     if ("answer" in route) return await route.answer(context);
     return jsonAnswer(200, await route.reply(context));
@@ -147,20 +150,59 @@ async function callRoute(
 /**
  * An xauth without a password can be computed by anybody who can reach the port, so its changes are
  * taken only from this machine: loopback, or a connection to itself by one of its other addresses.
+ * @throws CodisError "denied"
  */
-function mayChange(api: AdminApi, xauth: string | undefined, request: AdminRequest): boolean {
-  if (api.changesFromAnywhere || (xauth !== undefined && api.isSecret?.(xauth))) return true;
+function checkChange(api: AdminApi, xauth: string | undefined, request: AdminRequest): void {
+  if (api.changesFromAnywhere || (xauth !== undefined && api.isSecret?.(xauth))) return;
   const peer = unmapped(request.remoteIp);
   // Nobody knows where a connection came from that is gone already: both addresses are empty.
-  return peer !== "" && (isLoopback(peer) || peer === unmapped(request.localIp));
+  if (peer === "" || !(isLoopback(peer) || peer === unmapped(request.localIp))) {
+    throw changeRefused(`from ${peer}`, "");
+  }
+  checkPage(api, request);
 }
 
-function changeRefused(request: AdminRequest): CodisError {
+/**
+ * What this machine sends may come from a web page that a browser on it has open. Such a page calls
+ * across sites, which Origin and Sec-Fetch-Site tell, or what it takes for its own site after it
+ * had that site's name led here (DNS rebinding), which Host tells: no stranger can lead an IP, or
+ * a name of ours, elsewhere. Other callers, the original's too, send as Host what they dial.
+ *
+ * The original's codis-fe hands on Host and Origin of its browser. So it can change things when it
+ * runs here and is opened by an IP or one of our names; opened by another name it looks exactly
+ * like a page that rebinds, and needs `changesFromAnywhere`.
+ * @throws CodisError "denied"
+ */
+function checkPage({ ownNames }: AdminApi, { headers }: AdminRequest): void {
+  const { host = "", origin, "sec-fetch-site": site } = headers;
+  const name = hostName(host);
+  const names = new Set(["localhost", ...ownNames]);
+  if (name !== "" && isIP(name) === 0 && !names.has(name)) {
+    const rule = `it must be an IP or one of ${[...names].join(", ")}: call it so, or `;
+    throw changeRefused(`with Host ${host}`, rule);
+  }
+  if (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`) {
+    const rule = `it must be the site of the Host it calls, ${host}: open the page there, or `;
+    throw changeRefused(`with Origin ${origin}`, rule);
+  }
+  if (site !== undefined && site !== "same-origin" && site !== "none") {
+    throw changeRefused(`with Sec-Fetch-Site ${site}`, "it must be same-origin or none: ");
+  }
+}
+
+/** `[::1]:80` -> `::1`, `Dash-1:80` -> `dash-1` */
+function hostName(host: string): string {
+  const name = host.toLowerCase().replace(/:\d*$/, "");
+  return name.startsWith("[") && name.endsWith("]") ? name.slice(1, -1) : name;
+}
+
+/** @param rule what is wrong, up to what can be done in any case; "" when there is nothing to add */
+function changeRefused(what: string, rule: string): CodisError {
   return new CodisError(
     "denied",
-    `changes from ${unmapped(request.remoteIp)} are refused without the product's password: set ` +
-      "product_auth here and give it to the caller (proxy: product_auth, codis admin: " +
-      "$CODIS_PRODUCT_AUTH), or set allow_remote_unauthenticated = true here",
+    `changes ${what} are refused without the product's password: ${rule}set product_auth here ` +
+      "and give it to the caller (proxy: product_auth, codis admin: $CODIS_PRODUCT_AUTH), or set " +
+      "allow_remote_unauthenticated = true here",
   );
 }
 

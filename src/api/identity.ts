@@ -5,6 +5,7 @@
  */
 
 import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
 import { arch, hostname, machine, networkInterfaces, release, type, version } from "node:os";
 import { formatAddress, isGlobalUnicast, isWildcard, parseAddress } from "../base/address.ts";
 import { CodisError } from "../base/errors.ts";
@@ -90,6 +91,20 @@ export async function advertisedAddress(
   if (ip !== undefined) return formatAddress(ip, port);
   const hint = "this machine has no address that others can reach; bind one, or give one by flag";
   throw new CodisError("usage", `resolve address '${bound}' to ''`, new Error(hint));
+}
+
+/**
+ * The names by which callers may know the port at these addresses: this machine's, and theirs.
+ * @param addrs `host:port` as configured and as announced
+ * @returns lower case, each once, no IPs
+ */
+export function ownNames(
+  addrs: readonly string[],
+  resolver: Pick<Resolver, "hostname"> = systemResolver,
+): string[] {
+  const hosts = [resolver.hostname, ...addrs.map((addr) => parseAddress(addr).host)];
+  const names = new Set(hosts.map((host) => host.toLowerCase()));
+  return [...names].filter((name) => name !== "" && isIP(name) === 0);
 }
 
 async function checkOverride(bound: string, override: string, resolver: Resolver): Promise<string> {

@@ -22,6 +22,7 @@ export interface DashboardApiOptions {
   readonly config: Readonly<Record<string, string | number | boolean>>;
   /** Accept changes from other machines without a password. */
   readonly changesFromAnywhere: boolean;
+  readonly ownNames: AdminApi["ownNames"];
   /** Throws CodisError "usage" for an unknown level. */
   setLogLevel(level: string): void;
   onChange?: AdminApi["onChange"];
@@ -29,7 +30,7 @@ export interface DashboardApiOptions {
 }
 
 export function dashboardApi(topom: Topom, options: DashboardApiOptions): AdminApi {
-  const { onChange, onError, changesFromAnywhere, productAuth } = options;
+  const { onChange, onError, changesFromAnywhere, ownNames, productAuth } = options;
   const { product_name } = topom.model;
   const xauth = topomXauth(product_name);
   const secretXauth = topomSecretXauth(product_name, productAuth);
@@ -37,6 +38,7 @@ export function dashboardApi(topom: Topom, options: DashboardApiOptions): AdminA
   return {
     home: "/topom",
     changesFromAnywhere,
+    ownNames,
     isSecret,
     checkXauth: (given) => {
       if (topom.isClosed) throw new CodisError("closed", "use of closed topom");

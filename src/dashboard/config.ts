@@ -133,8 +133,9 @@ export const DASHBOARD_CONFIG = {
     kind: "bool",
     default: false,
     comment:
-      "Accept changes through the HTTP API from other machines without product_auth, as the " +
-      "original does always: its codis-admin, codis-fe, codis-ha and codis-proxy need it there.",
+      "Accept changes through the HTTP API from other machines, and from any web page, without " +
+      "product_auth, as the original does always: its codis-admin, codis-fe, codis-ha and " +
+      "codis-proxy need it there, and its codis-fe here when it is opened by a name of its own.",
   },
 } as const satisfies ConfigTable;
 

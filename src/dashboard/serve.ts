@@ -8,7 +8,7 @@
  */
 
 import { type AdminRequest, type AdminResponse, createHandler } from "../api/http.ts";
-import { advertisedAddress, processIdentity } from "../api/identity.ts";
+import { advertisedAddress, ownNames, processIdentity } from "../api/identity.ts";
 import { ProxyClient } from "../api/proxy-client.ts";
 import { serveAdmin } from "../api/serve-admin.ts";
 import { hardwareAddresses, newToken, proxyXauth } from "../api/xauth.ts";
@@ -130,6 +130,7 @@ function makeHandler(
       compile,
       config: configToJson(DASHBOARD_CONFIG, config),
       changesFromAnywhere: config.allow_remote_unauthenticated,
+      ownNames: ownNames([config.admin_addr, topom.model.admin_addr]),
       setLogLevel: (level) => {
         const wanted = parseLogLevel(level);
         if (wanted === undefined) throw new CodisError("usage", "invalid loglevel");

@@ -262,8 +262,8 @@ export const PROXY_CONFIG = {
     kind: "bool",
     default: false,
     comment:
-      "Not in the original. Take changes through the admin API from other machines although " +
-      "product_auth is empty.",
+      "Not in the original. Take changes through the admin API from other machines, and from any " +
+      "web page, although product_auth is empty.",
   },
   session_output_max: {
     kind: "size",

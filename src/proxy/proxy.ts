@@ -14,7 +14,7 @@
 
 import { isIP } from "node:net";
 import { createHandler } from "../api/http.ts";
-import { advertisedAddress, processIdentity, systemResolver } from "../api/identity.ts";
+import { advertisedAddress, ownNames, processIdentity, systemResolver } from "../api/identity.ts";
 import type { ProxyOverview, ProxyStats } from "../api/proxy-stats.ts";
 import { STATS_CMDS, STATS_RUNTIME } from "../api/proxy-stats.ts";
 import { type AdminServer, serveAdmin } from "../api/serve-admin.ts";
@@ -159,6 +159,7 @@ export class CodisProxy implements ProxyControl {
       home: "/proxy",
       checkXauth: (given) => this.#checkXauth(given),
       changesFromAnywhere: config.product_auth !== "" || config.allow_remote_unauthenticated,
+      ownNames: ownNames([config.admin_addr, this.model.admin_addr]),
       onChange: (change) => this.#log.info("admin request", { ...change }),
       onError: (path, text) => this.#log.warn("admin request failed", { path, error: text }),
     });

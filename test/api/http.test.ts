@@ -7,6 +7,8 @@ import { CodisError } from "../../src/base/errors.ts";
 import { SLOTS } from "../../src/model/slot.ts";
 
 const XAUTH = "00fa922cba9ef15384bc5bc7b8b63028";
+/** A change. */
+const START = `/api/proxy/start/${XAUTH}`;
 
 function request(method: string, target: string, rest: Partial<AdminRequest> = {}): AdminRequest {
   const body = new Uint8Array();
@@ -26,6 +28,7 @@ function handler(overrides: Partial<AdminApi> = {}): ReturnType<typeof createHan
     home: "/proxy",
     checkXauth: (xauth) => checkXauth(XAUTH, xauth),
     changesFromAnywhere: false,
+    ownNames: ["dash-1", "dash.example"],
     routes: [
       { method: "GET", path: "/proxy", reply: () => ({ text: "a<b>&c" }) },
       { method: "GET", path: "/api/echo/:addr/:value", reply: ({ params }) => params },
@@ -162,29 +165,109 @@ describe("an admin handler", () => {
   });
 
   test("takes changes without a password only from this machine", async () => {
-    const target = `/api/proxy/start/${XAUTH}`;
     const away = { remoteIp: "::ffff:10.0.0.9", localIp: "::ffff:10.0.0.1" };
-    const refused = await handler()(request("PUT", target, away));
+    const refused = await handler()(request("PUT", START, away));
     expect(refused.status).toBe(800);
     expect(refused.body).toContain("changes from 10.0.0.9 are refused");
     expect((await handler()(request("GET", "/proxy", away))).status).toBe(200);
 
     const gone = { remoteIp: "", localIp: "" };
-    expect((await handler()(request("PUT", target, gone))).status).toBe(800);
+    expect((await handler()(request("PUT", START, gone))).status).toBe(800);
 
     const self = { remoteIp: "10.0.0.1", localIp: "::ffff:10.0.0.1" };
-    expect((await handler()(request("PUT", target, self))).status).toBe(200);
-    expect(
-      (await handler({ changesFromAnywhere: true })(request("PUT", target, away))).status,
-    ).toBe(200);
+    expect((await handler()(request("PUT", START, self))).status).toBe(200);
+    expect((await handler({ changesFromAnywhere: true })(request("PUT", START, away))).status).toBe(
+      200,
+    );
+  });
+
+  test("takes changes only by an IP, localhost and its own names, which no page can rebind", async () => {
+    const refusal = async (host: string | undefined): Promise<string> => {
+      const answer = await handler()(request("PUT", START, { headers: { host } }));
+      return answer.status === 200 ? "" : JSON.parse(String(answer.body)).Cause;
+    };
+    for (const host of [
+      undefined,
+      "",
+      "127.0.0.1",
+      "10.0.0.1:18080",
+      "[::1]:18080",
+      "[fe80::1]",
+      "localhost:18080",
+      "LocalHost",
+      "Dash-1:18080",
+      "dash.example",
+    ]) {
+      expect([host, await refusal(host)]).toEqual([host, ""]);
+    }
+    for (const host of [
+      "evil.example:18080",
+      "dash-1.evil.example",
+      "dash-1.",
+      "127.0.0.1.evil.example",
+      "localhost.evil.example:80",
+      "evil.example:127.0.0.1",
+    ]) {
+      expect(await refusal(host)).toBe(
+        `changes with Host ${host} are refused without the product's password: it must be an IP ` +
+          "or one of localhost, dash-1, dash.example: call it so, or set product_auth here and " +
+          "give it to the caller (proxy: product_auth, codis admin: $CODIS_PRODUCT_AUTH), or set " +
+          "allow_remote_unauthenticated = true here",
+      );
+    }
+  });
+
+  test("takes changes from no page of another site", async () => {
+    const refusal = async (headers: AdminRequest["headers"]): Promise<string> => {
+      const answer = await handler()(request("PUT", START, { headers }));
+      return answer.status === 200 ? "" : JSON.parse(String(answer.body)).Cause;
+    };
+    const host = "10.0.0.1:9090";
+    // As the original's codis-fe relays it, also from behind a server that speaks TLS.
+    for (const headers of [
+      { host, origin: `http://${host}` },
+      { host, origin: `http://${host}`, "sec-fetch-site": "same-origin" },
+      { host: "dash.example", origin: "https://dash.example" },
+      { host, "sec-fetch-site": "none" },
+    ]) {
+      expect(await refusal(headers)).toBe("");
+    }
+    for (const origin of [
+      "null",
+      "http://evil.example",
+      "http://10.0.0.1:9091",
+      "http://10.0.0.1",
+      `http://evil.example, http://${host}`,
+      "",
+    ]) {
+      expect(await refusal({ host, origin })).toStartWith(
+        `changes with Origin ${origin} are refused without the product's password: it must be ` +
+          `the site of the Host it calls, ${host}: open the page there, or set product_auth here`,
+      );
+    }
+    expect(await refusal({ origin: "http://evil.example" })).toContain("changes with Origin");
+    for (const site of ["cross-site", "same-site", ""]) {
+      expect(await refusal({ host, "sec-fetch-site": site })).toStartWith(
+        `changes with Sec-Fetch-Site ${site} are refused without the product's password: it must ` +
+          "be same-origin or none: set product_auth here",
+      );
+    }
+  });
+
+  test("asks nothing of Host and Origin for reads, and where anybody or the password may", async () => {
+    const headers = { host: "evil.example", origin: "null", "sec-fetch-site": "cross-site" };
+    const status = async (method: string, target: string, api: Partial<AdminApi>) =>
+      (await handler(api)(request(method, target, { headers }))).status;
+    expect(await status("PUT", START, {})).toBe(800);
+    expect(await status("GET", `/api/proxy/xping/${XAUTH}`, {})).toBe(200);
+    expect(await status("PUT", START, { isSecret: (given) => given === XAUTH })).toBe(200);
+    expect(await status("PUT", START, { changesFromAnywhere: true })).toBe(200);
   });
 
   test("tells of changes with the xauth masked", async () => {
     const changes: unknown[] = [];
     const handle = handler({ onChange: (change) => changes.push(change) });
-    await handle(
-      request("PUT", `/api/proxy/start/${XAUTH}`, { headers: { "x-real-ip": "1.2.3.4" } }),
-    );
+    await handle(request("PUT", START, { headers: { "x-real-ip": "1.2.3.4" } }));
     await handle(request("PUT", "/api/proxy/start/0123"));
     await handle(request("GET", `/api/proxy/xping/${XAUTH}`));
     expect(changes).toEqual([

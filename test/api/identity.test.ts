@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import {
   advertisedAddress,
+  ownNames,
   processIdentity,
   type Resolver,
   systemResolver,
@@ -43,6 +44,11 @@ describe("advertisedAddress", () => {
       "address gate: missing port in address",
     );
   });
+});
+
+test("own names are the machine's and those of the addresses, once, without IPs", () => {
+  const addrs = ["0.0.0.0:18080", ":1", "Gate.Example:81", "[::1]:80", "host-1:18080"];
+  expect(ownNames(addrs, { hostname: "Host-1" })).toEqual(["host-1", "gate.example"]);
 });
 
 test("the process describes itself", async () => {

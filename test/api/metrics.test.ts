@@ -39,6 +39,7 @@ test("a role tells anybody whether it lives, whether it is ready, and its metric
     home: "/",
     checkXauth: () => {},
     changesFromAnywhere: false,
+    ownNames: [],
     routes: healthRoutes({
       notReady: () => reason,
       metrics: async () => [metric("gauge", "codis_slots", "Slots.", 1024)],

@@ -15,6 +15,7 @@ const handle = createHandler({
   home: "/proxy",
   checkXauth: () => {},
   changesFromAnywhere: false,
+  ownNames: ["x"],
   routes: [
     { method: "GET", path: "/proxy", reply: () => "OK" },
     { method: "PUT", path: "/length", reply: ({ request }) => request.body.length },
@@ -71,6 +72,31 @@ describe("serveAdmin", () => {
     expect(answer).toStartWith("HTTP/1.1 200 OK\r\n");
     expect(answer).toContain("\r\nContent-Length: 4\r\n");
     expect(answer).toEndWith("\r\n\r\n");
+  });
+
+  test("refuses a change that a page of another site, or one that rebinds its name, has sent", async () => {
+    server = await serveAdmin("127.0.0.1:0", handle);
+    const { address } = server;
+    const put = (headers: string): Promise<string> =>
+      exchange(
+        address,
+        `PUT /length HTTP/1.1\r\n${headers}Connection: close\r\nContent-Length: 0\r\n\r\n`,
+      );
+    expect(await put(`Host: ${address}\r\n`)).toStartWith("HTTP/1.1 200 OK\r\n");
+    expect(await put(`Host: ${address}\r\nOrigin: http://${address}\r\n`)).toStartWith(
+      "HTTP/1.1 200 OK\r\n",
+    );
+    for (const headers of [
+      "Host: evil.example\r\n",
+      `Host: ${address}\r\nOrigin: http://evil.example\r\n`,
+      `Host: ${address}\r\nSec-Fetch-Site: cross-site\r\n`,
+    ]) {
+      const answer = await put(headers);
+      expect(answer).toStartWith("HTTP/1.1 800 status code 800\r\n");
+      expect(answer).toContain("are refused without the product's password: it must be");
+    }
+    const oldest = "PUT /length HTTP/1.0\r\nContent-Length: 0\r\n\r\n";
+    expect(await exchange(address, oldest)).toMatch(/^HTTP\/1\.[01] 200 OK\r\n/);
   });
 
   test("hands the path over as it was sent", async () => {

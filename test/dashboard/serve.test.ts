@@ -2,9 +2,10 @@
 
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { DashboardClient } from "../../src/api/dashboard-client.ts";
+import { topomXauth } from "../../src/api/xauth.ts";
 import { loadConfig } from "../../src/base/config.ts";
 import { CodisError } from "../../src/base/errors.ts";
 import { createLog } from "../../src/base/log.ts";
@@ -70,6 +71,19 @@ test("What was stored is there at the next start, after a lock was left by an or
   const second = await serve("", true);
   const next = await DashboardClient.open(second.adminAddr);
   expect((await next.client.stats()).group.models.map((group) => group.id)).toEqual([7]);
+});
+
+test("A dashboard is changed under this machine's name, and under no name of a stranger", async () => {
+  const { adminAddr } = await serve();
+  const path = `/api/topom/group/create/${topomXauth("codis-demo")}`;
+  const create = async (gid: number, host: string): Promise<string> => {
+    const url = `http://${adminAddr}${path}/${gid}`;
+    return (await fetch(url, { method: "PUT", headers: { Host: host } })).text();
+  };
+  expect(await create(1, `${hostname()}:18080`)).toBe('"OK"');
+  const refusal = await create(2, "evil.example:18080");
+  expect(refusal).toContain("changes with Host evil.example:18080 are refused");
+  expect(refusal).toContain(`one of localhost, ${hostname().toLowerCase()}: call it so`);
 });
 
 test("A taken port is an error that names it, and leaves no lock", async () => {

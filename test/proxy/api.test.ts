@@ -67,6 +67,7 @@ function serve(proxy: ProxyControl): (request: AdminRequest) => Promise<AdminRes
     routes: proxyRoutes(proxy),
     home: "/proxy",
     changesFromAnywhere: true,
+    ownNames: [],
     checkXauth: (given) => checkXauth(xauth, given),
   });
 }

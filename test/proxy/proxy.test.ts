@@ -1,10 +1,12 @@
 /** The assembled proxy with two servers of Debian's behind it, in one thread and in two. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { hostname } from "node:os";
 import { jsonAnswer } from "../../src/api/http.ts";
 import { ProxyClient } from "../../src/api/proxy-client.ts";
 import type { ProxyStats } from "../../src/api/proxy-stats.ts";
 import { serveAdmin } from "../../src/api/serve-admin.ts";
+import { proxyXauth } from "../../src/api/xauth.ts";
 import { parseAddress } from "../../src/base/address.ts";
 import { defaultConfig } from "../../src/base/config.ts";
 import { createLog } from "../../src/base/log.ts";
@@ -185,6 +187,16 @@ describe("the admin API of an assembled proxy", () => {
     expect((await admin.stats()).sentinels).toEqual({ servers: ["127.0.0.1:1"] });
     await admin.forceGc();
   });
+});
+
+test("A proxy without a password is changed under its own names, and under no stranger's", async () => {
+  const proxy = await openProxy(1, { product_auth: "" });
+  const { admin_addr, product_name, token } = proxy.model;
+  const url = `http://${admin_addr}/api/proxy/forcegc/${proxyXauth(product_name, "", token)}`;
+  const collect = async (host: string): Promise<string> =>
+    (await fetch(url, { method: "PUT", headers: { Host: host } })).text();
+  expect(await collect(hostname())).toBe('"OK"');
+  expect(await collect("evil.example")).toContain("changes with Host evil.example are refused");
 });
 
 describe("a proxy that cannot have its ports", () => {

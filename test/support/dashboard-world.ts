@@ -153,6 +153,7 @@ export class DashboardWorld {
         compile: "c",
         config: {},
         changesFromAnywhere: false,
+        ownNames: [],
         setLogLevel: () => {
           throw new CodisError("usage", "invalid loglevel");
         },
