@@ -157,13 +157,11 @@ export class BackendPool {
     }
   }
 
-  /** Closes everything, failing what is queued. */
+  /** Closes all connections, failing what is queued. Users still release what they retained. */
   destroy(): void {
     for (const shared of this.#shared.values()) {
       for (const backend of shared.backends()) backend.destroy();
     }
     for (const backend of this.#closing) backend.destroy();
-    this.#shared.clear();
-    this.#closing.clear();
   }
 }

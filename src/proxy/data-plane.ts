@@ -35,7 +35,12 @@ const TICK_MS = 100;
 /** Those of sessions, of which there are many, every so many ticks. */
 const SESSION_TICKS = 5;
 
-/** How long a close waits for clients to take what they are owed ... */
+/**
+ * How long a close waits for servers to answer what is under way; together with what follows it
+ * ends before `codis up` kills a process that it stops.
+ */
+export const CLOSE_ANSWER_MS = 3000;
+/** How long it then waits for clients to take what they are owed ... */
 const CLOSE_SEND_MS = 5000;
 /** ... and for those that are owed nothing to close too: else what they still send resets them. */
 const CLOSE_LINGER_MS = 500;
@@ -74,6 +79,8 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
   #ticks = 0;
   readonly #seen: ReplyCounts = { turns: 0, replies: 0, replyMs: 0 };
   #turns = 0;
+  /** When servers have had their time to answer before a close; no end before one. */
+  #answersDueMs = Number.POSITIVE_INFINITY;
   /** A close that waits for clients. */
   #closing: { readonly sinceMs: number; readonly resolve: () => void } | undefined;
 
@@ -127,18 +134,22 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
   }
 
   /**
-   * Accepts no more, answers what is under way, then ends all connections. Clients have
-   * CLOSE_SEND_MS to take what they are owed.
+   * Accepts no more, answers what is under way, then ends all connections. What servers have not
+   * answered after CLOSE_ANSWER_MS fails; clients have CLOSE_SEND_MS to take what they are owed.
    */
   async close(): Promise<void> {
     this.#listener?.stop();
-    const closed = this.router.close();
-    await closed;
+    this.#answersDueMs = this.#clock.monotonic() + CLOSE_ANSWER_MS;
+    await this.router.close();
     this.leave();
     for (const session of this.#links.keys()) session.finish("proxy closed");
     await this.#clientsGone();
     clearInterval(this.#timer);
     setLateRest(0);
+    this.#destroyBackends();
+  }
+
+  #destroyBackends(): void {
     for (const pool of this.#pools) pool.destroy();
   }
 
@@ -187,6 +198,8 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
 
   #tick(): void {
     this.enter();
+    // On each tick: a fill that was under way, or a session's other database, opens new ones.
+    if (this.turn.nowMs >= this.#answersDueMs) this.#destroyBackends();
     for (const pool of this.#pools) pool.tick();
     if (++this.#ticks % SESSION_TICKS === 0) {
       for (const session of this.#links.keys()) session.tick();

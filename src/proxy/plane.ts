@@ -48,8 +48,9 @@ export interface Plane {
   /** The definitions in force, all 1024. */
   slots(): Promise<Slot[]>;
   /**
-   * Stops accepting, answers what is under way, empties the slots, ends sessions and backends. When
-   * a Worker dies meanwhile it resolves too, and `onDeath` is called.
+   * Stops accepting, answers what is under way, empties the slots, ends sessions and backends;
+   * servers and clients have a few seconds for their part. When a Worker dies meanwhile it resolves
+   * too, and `onDeath` is called.
    */
   close(): Promise<void>;
 }

@@ -7,7 +7,7 @@ import { OUTPUT_HOLD_BYTES } from "../../src/proxy/output-watch.ts";
 import type { PlaneConfig } from "../../src/proxy/plane.ts";
 import { PROBE_REPLY_MAX } from "../../src/proxy/probe.ts";
 import { BLOCKED } from "../../src/proxy/slot.ts";
-import { A, B, bulk, SLOT_A, World } from "./machines.ts";
+import { A, B, bulk, SLOT_A, SLOT_FOO, World } from "./machines.ts";
 
 /** Slot of key `a` at B, whose connection is dialed and not yet answered. */
 async function dialing(config: Partial<PlaneConfig> = {}): Promise<World> {
@@ -374,6 +374,17 @@ test("The last slot to leave an address closes its connection when all is answer
   expect(toB.wire.isClosed).toBe(true);
   expect(toA.wire.isClosed).toBe(false);
   expect(world.dialed).toEqual([]);
+});
+
+test("Destroyed connections stay with their slots: nobody dials anew, and requests fail", async () => {
+  const world = new World();
+  await world.halves();
+  world.primaries.destroy();
+  await world.fill({ id: SLOT_FOO, backend_addr: A });
+  expect(world.dialed).toEqual([]);
+  const client = world.client();
+  client.send("GET foo");
+  expect(client.output()).toBe(RESET);
 });
 
 test("A client that does not read keeps a slot from being drained for a short time only", async () => {

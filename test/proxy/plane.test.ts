@@ -6,12 +6,14 @@ import { createClient } from "redis";
 import { systemClock } from "../../src/base/clock.ts";
 import type { CodisError } from "../../src/base/errors.ts";
 import { type BoundPort, bindPort } from "../../src/net/listener.ts";
-import { restFor } from "../../src/proxy/data-plane.ts";
+import { CLOSE_ANSWER_MS, restFor } from "../../src/proxy/data-plane.ts";
 import { openPlane, type Plane, type PlaneConfig } from "../../src/proxy/plane.ts";
 import { encodeRequest } from "../../src/resp/encoder.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 import { RawConnection } from "../support/raw-connection.ts";
+import { ScriptedTarget } from "../support/scripted-target.ts";
 import { TcpRedis } from "../support/tcp-redis.ts";
-import { slotOf, TEST_CONFIG } from "./machines.ts";
+import { bulk, SLOT_FOO, slotOf, TEST_CONFIG } from "./machines.ts";
 
 let servers: TcpRedis[] = [];
 
@@ -172,6 +174,81 @@ test("A close waits for clients that read slowly", async () => {
   await closed;
   await ended.promise;
   expect(received).toBe(2 * (`$${valueBytes}\r\n`.length + valueBytes + 2));
+});
+
+/** A plane before two servers that answer when they are told to, each connected to. */
+async function openScripted(clock: ManualClock) {
+  const port = bindPort("127.0.0.1", 0);
+  const [first, second] = [new ScriptedTarget(), new ScriptedTarget()];
+  const plane = await openPlane({
+    config: { ...TEST_CONFIG, backend_ping_period: 1000 },
+    port,
+    threads: 1,
+    clock,
+    onDeath: () => {},
+    onSessionClosed: () => {},
+  });
+  await plane.fill(
+    Array.from({ length: 1024 }, (_, id) =>
+      slotOf({ id, backend_addr: addressOf(id < 512 ? first : second) }),
+    ),
+  );
+  await plane.start();
+  const client = await RawConnection.open(port.port);
+  for (const [server, key] of [
+    [first, "foo"],
+    [second, "a"],
+  ] as const) {
+    client.send(["GET", key]);
+    expect(await server.nextText()).toBe(`GET ${key}`);
+    server.reply("$-1\r\n");
+    expect((await client.reply()).toString()).toBe("$-1\r\n");
+  }
+  const close = async (): Promise<void> => {
+    await plane.close();
+    port.close();
+    for (const server of [first, second]) server.stop();
+  };
+  return { plane, port, client, first, second, close };
+}
+
+function addressOf({ port }: ScriptedTarget): string {
+  return `127.0.0.1:${port}`;
+}
+
+test("A close waits for a server that answers late", async () => {
+  const clock = new ManualClock();
+  const { client, first, second, close } = await openScripted(clock);
+  client.send(["GET", "foo"]);
+  await first.nextText();
+  const closed = close();
+  clock.advance(CLOSE_ANSWER_MS - 1);
+  // The other server is pinged by a tick that knows this time.
+  expect(await second.nextText()).toBe("PING");
+  first.reply(bulk("late"));
+  expect((await client.reply()).toString()).toBe(bulk("late"));
+  await closed;
+});
+
+test("A close waits CLOSE_ANSWER_MS for a silent server, then clients get the error", async () => {
+  const clock = new ManualClock();
+  const { plane, port, client, first, close } = await openScripted(clock);
+  client.send(["GET", "foo"]);
+  await first.nextText();
+  // A fill waits for the answer, and a client for the fill, which leads to another silent server.
+  const third = new ScriptedTarget();
+  const filled = plane.fill([slotOf({ id: SLOT_FOO, backend_addr: addressOf(third) })]);
+  const waiting = await RawConnection.open(port.port);
+  waiting.send(["GET", "foo"]);
+  while ((await plane.stats()).total < 4) await new Promise(setImmediate);
+  const closed = close();
+  clock.advance(CLOSE_ANSWER_MS);
+  for (const owed of [client, waiting]) {
+    expect((await owed.reply()).toString()).toBe("-ERR handle response, backend conn reset\r\n");
+  }
+  await filled;
+  await closed;
+  third.stop();
 });
 
 test("ioredis and node-redis connect as they come, pipeline, and read all types", async () => {
