@@ -20,7 +20,8 @@
 import type { Socket } from "bun";
 import { formatAddress } from "../base/address.ts";
 import { assert } from "../base/assert.ts";
-import { ReplyWriter } from "../resp/encoder.ts";
+import { CodisError } from "../base/errors.ts";
+import { ReplyWriter, WRITER_BYTES_MAX } from "../resp/encoder.ts";
 import { type Writer, writeAtTurnEnd, writeLate } from "./turn-end.ts";
 
 /** Whom a connection tells what happens. Events come from the loop, and from `destroy`. */
@@ -33,9 +34,15 @@ export interface ConnectionOwner {
   beforeDrain?(): void;
   /** After a write fell short: everything has been taken now. */
   onDrain?(): void;
-  /** Last event, exactly once. `error` is undefined when the connection ended in good order. */
+  /**
+   * Last event, exactly once. `error` is undefined when the connection ended in good order, and a
+   * CodisError when it is this side that cut it off.
+   */
   onClose(error: Error | undefined): void;
 }
+
+/** Why a connection ends whose replies were more than one writer holds. */
+const OVERFULL = `limit reached: more than ${WRITER_BYTES_MAX} bytes of replies wait`;
 
 /** What is used of Bun's socket. */
 export type ConnectionSocket = Pick<
@@ -162,7 +169,7 @@ export class Connection implements Writer {
   flush(): void {
     this.#isDirty = false;
     this.#isLate = false;
-    if (this.out.isOverfull) this.destroy(new Error("output is too large"));
+    if (this.out.isOverfull) this.destroy(new CodisError("limit", OVERFULL));
     if (this.#isBlocked) return;
     if (this.#state === "closed" || this.#state === "lingering") {
       this.out.clear();

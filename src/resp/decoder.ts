@@ -124,6 +124,11 @@ export class RequestDecoder {
     return this.#limit;
   }
 
+  /** Forgets what has not been handed out; nothing more is fed. */
+  drop(): void {
+    this.#release();
+  }
+
   /** While true, only requests small enough for AUTH and HELLO are taken. */
   setUnauthenticated(owesPassword: boolean): void {
     this.#argumentsMax = owesPassword ? UNAUTHENTICATED_ARGUMENTS : this.#limits.arguments;

@@ -64,7 +64,7 @@ export const SERVER_CONFIG = {
     kind: "size",
     default: "1gb",
     comment:
-      "Replies that may wait for slow clients, over all of them: above it whoever holds most is closed; 0 for no limit.",
+      "Replies that wait and requests that have come in part, over all clients: above it whoever holds most is closed; 0 for no limit.",
   },
   timeout: {
     kind: "int",

@@ -5,10 +5,12 @@
  *
  * Replies of everything a chunk holds leave in one write. A client that does not take its replies
  * is not read from until it does; a chunk that holds more work than a turn may take is gone on with
- * in the next one. Both ways the rest waits in the decoder, and the socket is paused. When the
- * replies that wait for all clients are more than maxmemory-clients, who holds most is closed.
+ * in the next one. Both ways the rest waits in the decoder, and the socket is paused. When replies
+ * that wait and requests that have come in part are more than maxmemory-clients, over all clients,
+ * who holds most is closed.
  */
 
+import { CodisError } from "../base/errors.ts";
 import type { Connection, ConnectionOwner } from "../net/connection.ts";
 import { OUTPUT_NOTICE_BYTES, type OutputBudget, type OutputHolder } from "../net/output-budget.ts";
 import {
@@ -130,6 +132,7 @@ export class Session implements ConnectionOwner, ClientPort, OutputHolder {
     this.#decoder.feed(chunk);
     if (!this.#mustWait) this.#process();
     garbage.add(chunk, !this.#mustWait && this.#decoder.pendingBytes === 0);
+    this.#reportHeld();
   }
 
   onEnd(): void {
@@ -150,8 +153,18 @@ export class Session implements ConnectionOwner, ClientPort, OutputHolder {
     this.#continue();
   }
 
-  onClose(): void {
+  onClose(error: Error | undefined): void {
+    // Any other error is the peer's, that went away.
+    if (error instanceof CodisError) {
+      const { address: client, lastCommand } = this.client;
+      this.#context.server.log.warn("closed a client", {
+        client,
+        lastCommand,
+        error: error.message,
+      });
+    }
     this.client.closeAfterReply();
+    this.#decoder.drop();
     this.#countOutput();
     this.#context.ended(this);
   }
@@ -176,7 +189,9 @@ export class Session implements ConnectionOwner, ClientPort, OutputHolder {
     const { client } = this;
     if (isSafe) client.hasUnsafeChanges = false;
     if (!client.hasUnsafeChanges) return true;
-    this.#connection.destroy(new Error("the append-only file cannot be written"));
+    this.#connection.destroy(
+      new CodisError("unavailable", "the append-only file cannot be written"),
+    );
     return false;
   }
 
@@ -251,9 +266,13 @@ export class Session implements ConnectionOwner, ClientPort, OutputHolder {
     this.#countedSent = sentBytes;
     stats.outputBacklog += backlogBytes - this.#countedBacklog;
     this.#countedBacklog = backlogBytes;
-    if (backlogBytes > OUTPUT_NOTICE_BYTES || this.#isReported) this.#report(backlogBytes);
+    this.#reportHeld();
   }
-  #report(bytes: number): void {
+
+  /** May close this session, or another. */
+  #reportHeld(): void {
+    const bytes = this.heldBytes;
+    if (bytes <= OUTPUT_NOTICE_BYTES && !this.#isReported) return;
     const { budget, server } = this.#context;
     budget.maxBytes = server.config["maxmemory-clients"] || Number.POSITIVE_INFINITY;
     this.#isReported = bytes > OUTPUT_NOTICE_BYTES;
@@ -263,17 +282,12 @@ export class Session implements ConnectionOwner, ClientPort, OutputHolder {
   // -- OutputHolder -----------------------------------------------------------------------------
 
   get heldBytes(): number {
-    return this.#connection.backlogBytes;
+    return this.#connection.backlogBytes + this.#decoder.heldBytes;
   }
 
   closeFor(limit: string): void {
-    const { stats, log } = this.#context.server;
-    stats.evictedClients++;
-    log.warn("closed a client that does not take its replies", {
-      client: this.client.address,
-      bytes: this.heldBytes,
-      limit,
-    });
-    this.#connection.destroy(new Error(`limit reached: ${limit}`));
+    this.#context.server.stats.evictedClients++;
+    const held = `its replies and unfinished request hold ${this.heldBytes} bytes`;
+    this.#connection.destroy(new CodisError("limit", `limit reached: ${limit}: ${held}`));
   }
 }

@@ -6,6 +6,7 @@
 
 import { afterAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { maxDescriptors } from "../../src/api/metrics.ts";
 import { ProxyClient } from "../../src/api/proxy-client.ts";
@@ -40,6 +41,8 @@ const STALLED_VALUE_BYTES = 20 * KIB;
 /** More together than BUFFER_FACTOR and GARBAGE_BYTES allow: 4 GB, in buffers of 128 MiB each. */
 const LARGE_VALUE_CLIENTS = 40;
 const LARGE_VALUE_BYTES = 100 * MIB;
+/** Of an unfinished request: one fits into OUTPUT_BUDGET_BYTES. */
+const PARTIAL_BYTES = 60 * MIB;
 
 /** Another client's request, once those clients stand still; most of it is for busy machines. */
 const SERVED_MS_MAX = 3000;
@@ -310,6 +313,35 @@ describe("A server", () => {
     const held = OUTPUT_BUDGET_BYTES + LARGE_VALUE_CLIENTS * UNCOUNTED_BYTES + LARGE_VALUE_BYTES;
     expect(peak).toBeLessThan(BUFFER_FACTOR * held + GARBAGE_BYTES);
     stalled.close();
+    client.close();
+  }, 120_000);
+
+  test("bounds its memory when many clients send large requests in part", async () => {
+    const server = await startServer(`maxmemory-clients = "${OUTPUT_BUDGET_BYTES / MIB}mb"\n`);
+    const client = await RespClient.connect(server.port);
+    await client.call("SET", "key", "value");
+    await slowestOf(client, "key");
+    const before = residentBytes(server.pid);
+    const head = `*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n$${LARGE_VALUE_BYTES}\r\n`;
+    const begun = Buffer.concat([Buffer.from(head), Buffer.alloc(PARTIAL_BYTES, "x")]);
+    const senders: Socket[] = [];
+    let closed = 0;
+    for (let i = 0; i < LARGE_VALUE_CLIENTS; i++) {
+      const sender = connect(server.port, "127.0.0.1");
+      sender.on("error", () => {});
+      sender.on("close", () => closed++);
+      sender.write(begun);
+      senders.push(sender);
+    }
+    // One of them fits into what all may hold.
+    while (closed < LARGE_VALUE_CLIENTS - 1) await slowestOf(client, "key");
+    const peak = peakResidentBytes(server.pid) - before;
+    process.stdout.write(
+      `${LARGE_VALUE_CLIENTS} requests in part took ${peak / MIB} MiB at most\n`,
+    );
+    const held = OUTPUT_BUDGET_BYTES + LARGE_VALUE_CLIENTS * UNCOUNTED_BYTES;
+    expect(peak).toBeLessThan(BUFFER_FACTOR * held + GARBAGE_BYTES);
+    for (const sender of senders) sender.destroy();
     client.close();
   }, 120_000);
 

@@ -8,6 +8,7 @@ import {
   LATE_BYTES,
 } from "../../src/net/connection.ts";
 import { atTurnEnd, LATE_TURNS, setLateRest } from "../../src/net/turn-end.ts";
+import { WRITER_BYTES_MAX } from "../../src/resp/encoder.ts";
 
 /** A kernel that takes `room` bytes, then nothing until a test makes room and says so. */
 class FakeSocket implements ConnectionSocket {
@@ -204,7 +205,9 @@ describe("Connection", () => {
       connection.out.isOverfull = true;
       send(connection, "cd");
       await endOfTurn();
-      expect(events).toEqual(["close output is too large"]);
+      expect(events).toEqual([
+        `close limit reached: more than ${WRITER_BYTES_MAX} bytes of replies wait`,
+      ]);
       expect(socket.taken).toBe(isBlocked ? "a" : "");
       expect(socket.calls.at(-1)).toBe("terminate");
       expect(connection.backlogBytes).toBe(0);

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { connect, type Socket } from "node:net";
 import { Redis } from "ioredis";
 import { createClient } from "redis";
 import { encodeRequest } from "../../src/resp/encoder.ts";
@@ -41,6 +42,34 @@ async function replyUntilClose(port: number, bytes: string): Promise<string> {
       },
     }).catch(reject);
   });
+}
+
+/** A client whose request comes in two parts, with much time between. */
+class SlowSender {
+  readonly #socket: Socket;
+  isClosed = false;
+
+  constructor(port: number, begun: Buffer) {
+    this.#socket = connect(port, "127.0.0.1");
+    this.#socket.on("close", () => {
+      this.isClosed = true;
+    });
+    this.#socket.on("error", () => {});
+    this.#socket.write(begun);
+  }
+
+  /** @returns the reply, or "" when the connection was closed */
+  finish(rest: Buffer): Promise<string> {
+    return new Promise((resolve) => {
+      this.#socket.on("data", (chunk) => resolve(chunk.toString()));
+      this.#socket.on("close", () => resolve(""));
+      this.#socket.write(rest);
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
 }
 
 describe("A server's connections", () => {
@@ -150,6 +179,29 @@ describe("What a client may do to a server", () => {
       expect(stats.evictedClients).toBe(closed);
       for (const clients of [stalled, more]) clients.close();
       while (stats.outputBacklog > 0) await client.call("PING");
+      client.close();
+    },
+    SLOW_MS,
+  );
+
+  test(
+    "whoever holds most is closed when unfinished requests are more than maxmemory-clients",
+    async () => {
+      const server = await start({ "maxmemory-clients": 64_000_000 });
+      const client = await RespClient.connect(server.port);
+      const head = "*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$22000000\r\n";
+      const begun = Buffer.concat([Buffer.from(head), Buffer.alloc(20_000_000, "x")]);
+      const rest = Buffer.concat([Buffer.alloc(2_000_000, "x"), Buffer.from("\r\n")]);
+      const senders = Array.from({ length: 6 }, () => new SlowSender(server.port, begun));
+      const { stats, log } = server.state;
+      const isLeft = (sender: SlowSender): boolean => !sender.isClosed;
+      while (senders.filter(isLeft).length > 3) await client.call("PING");
+      expect((log as unknown as RecordingLog).lines.join()).toContain("maxmemory-clients");
+      // Of those that are left each has room to finish.
+      for (const sender of senders.filter(isLeft))
+        expect(await sender.finish(rest)).toBe("+OK\r\n");
+      expect(stats.evictedClients).toBe(3);
+      for (const sender of senders) sender.close();
       client.close();
     },
     SLOW_MS,
