@@ -50,7 +50,8 @@ export interface MovePort {
   waitPaused(): Promise<void>;
   /** The operator's pause between calls, milliseconds; 0 for none. */
   readonly intervalMs: number;
-  wait(ms: number): Promise<void>;
+  /** Takes that pause, on average over many calls. */
+  pause(): Promise<void>;
   /** Told after every call. */
   progress(slotId: number, db: number, keysMoved: number, keysLeft: number): void;
   monotonic(): number;
@@ -126,7 +127,7 @@ async function drainDatabase(
     repliedAtMs = nowMs;
     drained ||= left === 0;
     port.progress(slotId, db, moved, left);
-    if (!drained && port.intervalMs > 0) await port.wait(port.intervalMs);
+    if (!drained) await port.pause();
   }
 }
 

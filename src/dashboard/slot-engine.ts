@@ -20,6 +20,7 @@ import type { Cluster } from "./cluster.ts";
 import { slotsInAction } from "./cluster.ts";
 import type { MovePermit, MovePort } from "./migrate-runner.ts";
 import { moveSlot } from "./migrate-runner.ts";
+import { Pace } from "./pace.ts";
 import { chooseMoves, inState, SLOT_STEPS, type SlotStep } from "./slot-action.ts";
 import { Sweeps } from "./sweep.ts";
 
@@ -73,6 +74,7 @@ export class SlotEngine {
   readonly #active = new Map<number, Promise<void>>();
   readonly #rests = new Map<number, Rest>();
   readonly #sweeps = new Sweeps();
+  readonly #pace = new Pace();
   readonly #keysLeft = new Map<number, number>();
   #wake: () => void = () => undefined;
   #stopped = false;
@@ -263,13 +265,21 @@ export class SlotEngine {
       get intervalMs() {
         return engine.#intervalUs / 1000;
       },
-      wait,
+      pause: () => engine.#pause(),
       progress: (slotId, db, moved, left) => engine.#progress(slotId, db, moved, left),
       monotonic,
       timeoutMs: engine.#options.timeoutMs,
       auth,
       sweeps: engine.#sweeps,
     };
+  }
+
+  async #pause(): Promise<void> {
+    const dueMs = this.#pace.called(this.#intervalUs / 1000);
+    if (dueMs === 0) return;
+    const beginMs = this.#port.monotonic();
+    await this.#port.wait(dueMs);
+    this.#pace.waited(dueMs, this.#port.monotonic() - beginMs);
   }
 
   #permit(slotId: number): MovePermit {

@@ -192,7 +192,7 @@ async function moveBatch(
       member.reject(new CodisError("unavailable", failure));
     }
   }
-  if (port.intervalMs > 0) await port.wait(port.intervalMs);
+  await port.pause();
 }
 
 /** @returns the error of the source, "" for none */
