@@ -7,10 +7,11 @@ import { type Command, CommanderError } from "commander";
 import { CodisError, errorText } from "../../src/base/errors.ts";
 import { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, newCommand } from "../flags.ts";
 import type { VerbFlags } from "./dashboard.ts";
-import { addGroupVerbs, groupTable } from "./group.ts";
+import { addGroupVerbs } from "./group.ts";
 import { runOriginal } from "./original.ts";
-import { addProxyVerbs, proxyTable } from "./proxy.ts";
+import { addProxyVerbs } from "./proxy.ts";
 import { addSlotVerbs, watched } from "./slot.ts";
+import { addStatusVerb } from "./status.ts";
 import { planLines } from "./status-lines.ts";
 import { formatCount } from "./table.ts";
 import { addVerb, doing } from "./verbs.ts";
@@ -57,17 +58,7 @@ function adminCommand(): Command {
       "  CODIS_DASHBOARD     the dashboard when --dashboard is not given\n" +
       "  CODIS_PRODUCT_AUTH  product_auth of the dashboard: changes from other hosts need it",
   );
-  addVerb(admin, "status", "the cluster at a glance", () => async (dashboard) => {
-    const { model, stats } = await dashboard.overview();
-    const moving = stats.slots.filter((slot) => slot.action.state !== "").length;
-    const offline = stats.slots.filter((slot) => slot.group_id === 0).length;
-    const head = [
-      `product ${model.product_name}, dashboard ${dashboard.addr}`,
-      `${formatCount(stats.slots.length - offline)} slots served, ${formatCount(offline)} offline, ${formatCount(moving)} moving`,
-    ].join("\n");
-    const tables = `${groupTable(stats)}\n${proxyTable(stats)}`;
-    return { text: `${head}\n\n${tables}`, json: stats };
-  });
+  addStatusVerb(admin);
   addGroupVerbs(admin);
   addProxyVerbs(admin);
   addSlotVerbs(admin);

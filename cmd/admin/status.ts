@@ -1,0 +1,44 @@
+/** `codis admin status`: a cluster at a glance. */
+
+import type { Command } from "commander";
+import type { TopomStats } from "../../src/api/topom-stats.ts";
+import { groupTable } from "./group.ts";
+import { proxyTable } from "./proxy.ts";
+import { formatCount } from "./table.ts";
+import { addVerb } from "./verbs.ts";
+
+export function addStatusVerb(admin: Command): void {
+  addVerb(admin, "status", "the cluster at a glance", () => async (dashboard) => {
+    const { model, stats } = await dashboard.overview();
+    return { text: statusText(model.product_name, dashboard.addr, stats), json: stats };
+  });
+}
+
+export function statusText(product: string, address: string, stats: TopomStats): string {
+  const head = [
+    `product ${product}, dashboard ${address}`,
+    slotLine(stats),
+    ...paceLines(stats.slot_action),
+  ];
+  return `${head.join("\n")}\n\n${groupTable(stats)}\n${proxyTable(stats)}`;
+}
+
+function slotLine({ slots }: TopomStats): string {
+  const moving = slots.filter((slot) => slot.action.state !== "").length;
+  const offline = slots.filter((slot) => slot.group_id === 0).length;
+  const served = slots.length - offline;
+  return `${formatCount(served)} slots served, ${formatCount(offline)} offline, ${formatCount(moving)} moving`;
+}
+
+/** What slows moves down or holds them; nothing when nothing does. */
+function paceLines({ disabled, interval }: TopomStats["slot_action"]): string[] {
+  const lines: string[] = [];
+  if (disabled) lines.push("slot actions are disabled; `codis admin slot resume` enables them");
+  if (interval > 0) {
+    lines.push(
+      `${formatCount(interval)} microseconds between two migration calls; ` +
+        "`codis admin slot interval 0` ends that",
+    );
+  }
+  return lines;
+}
