@@ -12,6 +12,7 @@
 import type { Command } from "commander";
 import type { TopomStats } from "../../src/api/topom-stats.ts";
 import type { VerbFlags } from "./dashboard.ts";
+import { polledStats } from "./polled.ts";
 import { renderTable } from "./table.ts";
 import { addressArgument, addVerb, addVerbGroup, doing, groupArgument } from "./verbs.ts";
 
@@ -24,7 +25,7 @@ export function addGroupVerbs(admin: Command): void {
   );
   const listSummary = "groups, their servers, slots, keys and memory";
   addVerb(group, "list", listSummary, () => async (dashboard) => {
-    const stats = await dashboard.stats();
+    const stats = await polledStats(dashboard);
     return { text: groupTable(stats), json: stats.group };
   });
   addVerb(group, "create <gid>", "make an empty group", ([gid]) => {

@@ -12,6 +12,7 @@ import type { DashboardClient } from "../../src/api/dashboard-client.ts";
 import type { TopomStats } from "../../src/api/topom-stats.ts";
 import { CodisError } from "../../src/base/errors.ts";
 import type { VerbFlags } from "./dashboard.ts";
+import { polledStats } from "./polled.ts";
 import { renderTable } from "./table.ts";
 import { addressArgument, addVerb, addVerbGroup, doing } from "./verbs.ts";
 
@@ -23,7 +24,7 @@ export function addProxyVerbs(admin: Command): void {
     "codis admin proxy online 10.0.0.1:11080 --dashboard 127.0.0.1:18080",
   );
   addVerb(proxy, "list", "proxies, their addresses, load and state", () => async (dashboard) => {
-    const stats = await dashboard.stats();
+    const stats = await polledStats(dashboard);
     return { text: proxyTable(stats), json: stats.proxy };
   });
   addVerb(proxy, "create <admin-addr>", "add a new proxy", ([addr]) => {

@@ -3,14 +3,16 @@
 import type { Command } from "commander";
 import type { TopomStats } from "../../src/api/topom-stats.ts";
 import { groupTable } from "./group.ts";
+import { polledStats } from "./polled.ts";
 import { proxyTable } from "./proxy.ts";
 import { formatCount } from "./table.ts";
 import { addVerb } from "./verbs.ts";
 
 export function addStatusVerb(admin: Command): void {
   addVerb(admin, "status", "the cluster at a glance", () => async (dashboard) => {
-    const { model, stats } = await dashboard.overview();
-    return { text: statusText(model.product_name, dashboard.addr, stats), json: stats };
+    const { product_name } = await dashboard.model();
+    const stats = await polledStats(dashboard);
+    return { text: statusText(product_name, dashboard.addr, stats), json: stats };
   });
 }
 
