@@ -50,7 +50,8 @@ export interface RunningDashboard {
 
 /**
  * Returns when the dashboard is online.
- * @throws CodisError when the port is taken, or the lock is held for LOCK_ATTEMPTS tries
+ * @throws CodisError when the port is taken, the coordinator's folder cannot be used, or the lock
+ * is held for LOCK_ATTEMPTS tries
  */
 export async function serveDashboard(options: ServeOptions): Promise<RunningDashboard> {
   const { config, log } = options;
@@ -78,7 +79,7 @@ export async function serveDashboard(options: ServeOptions): Promise<RunningDash
       log.info("dashboard is exiting ...");
       return exitCode;
     });
-    await takeLock(topom, log);
+    await takeLock(topom, config.coordinator_addr, log);
     if (!topom.isClosed) topom.start();
     log.info("dashboard is working ...", { product: config.product_name, admin_addr });
     return { adminAddr: admin_addr, done, close: () => topom.close() };
@@ -143,13 +144,19 @@ function makeHandler(
   );
 }
 
-async function takeLock(topom: Topom, log: Log): Promise<void> {
+/** @param place where the lock is, for the error when it can never be there */
+async function takeLock(topom: Topom, place: string, log: Log): Promise<void> {
   for (let attempt = 1; !topom.isClosed; attempt++) {
     try {
       await topom.lock();
       return;
     } catch (error) {
       if (!(error instanceof CodisError)) throw error;
+      if (error.code === "usage") {
+        const step =
+          "let this user write there, or name another place in coordinator_addr or --filesystem";
+        throw new CodisError("usage", `Cannot store the model in ${place}; ${step}`, error);
+      }
       log.warn("cannot take the lock of the product", { attempt, error: errorText(error) });
       if (attempt >= LOCK_ATTEMPTS) {
         throw new CodisError(error.code, "dashboard online failed, give up & abort :'(", error);

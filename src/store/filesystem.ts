@@ -25,7 +25,7 @@ import {
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { assert } from "../base/assert.ts";
-import { CodisError } from "../base/errors.ts";
+import { CodisError, type ErrorCode } from "../base/errors.ts";
 import { syncFile, syncFolderLater, writeFileAtomically } from "../base/files.ts";
 import type { Coordinator, Lease } from "./coordinator.ts";
 import { tryFlock } from "./flock.ts";
@@ -33,6 +33,14 @@ import { tryFlock } from "./flock.ts";
 /** How long an operation waits for R/data.lck, and how often it tries. */
 const LOCK_WAIT_MS = 5_000;
 const LOCK_RETRY_MS = 5;
+
+/**
+ * What a folder that cannot be used fails with; waiting mends none of these. ENOENT is what /proc
+ * says to a new folder: parents are made.
+ */
+const UNUSABLE_FOLDER: ReadonlySet<unknown> = new Set(
+  "EACCES EPERM EROFS ENOTDIR EISDIR EEXIST ENOENT ELOOP ENAMETOOLONG".split(" "),
+);
 
 export class FilesystemCoordinator implements Coordinator {
   readonly #root: string;
@@ -125,7 +133,10 @@ export class FilesystemCoordinator implements Coordinator {
     this.#leases.clear();
   }
 
-  /** Queues `work`, runs it under the lock, and says in an error what was attempted. */
+  /**
+   * Queues `work`, runs it under the lock, and says in an error what was attempted: "usage" when
+   * the folder cannot be used, "unavailable" for what may pass.
+   */
   #run<T>(verb: string, path: string, work: () => T | Promise<T>): Promise<T> {
     const turn = this.#last.then(async () => {
       if (this.#closed) throw new CodisError("closed", "use of closed fs client");
@@ -133,8 +144,7 @@ export class FilesystemCoordinator implements Coordinator {
         return await this.#locked(work);
       } catch (error) {
         if (error instanceof CodisError && error.code === "closed") throw error;
-        const code = error instanceof CodisError ? error.code : "unavailable";
-        throw new CodisError(code, `Cannot ${verb} ${path} below ${this.#root}`, error);
+        throw new CodisError(codeOf(error), `Cannot ${verb} ${path} below ${this.#root}`, error);
       }
     });
     this.#last = turn.catch(() => undefined);
@@ -212,6 +222,11 @@ function sameFile(lease: FileLease, file: string): boolean {
   const named = lstatSync(file, { throwIfNoEntry: false });
   const held = fstatSync(lease.fd);
   return named !== undefined && named.ino === held.ino && named.dev === held.dev;
+}
+
+function codeOf(error: unknown): ErrorCode {
+  if (error instanceof CodisError) return error.code;
+  return UNUSABLE_FOLDER.has((error as NodeJS.ErrnoException).code) ? "usage" : "unavailable";
 }
 
 function exists(file: string): boolean {

@@ -1,16 +1,17 @@
 /** A whole dashboard on a port and a folder of its own. */
 
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { DashboardClient } from "../../src/api/dashboard-client.ts";
 import { topomXauth } from "../../src/api/xauth.ts";
 import { loadConfig } from "../../src/base/config.ts";
-import { CodisError } from "../../src/base/errors.ts";
+import { CodisError, errorText } from "../../src/base/errors.ts";
 import { createLog } from "../../src/base/log.ts";
 import { DASHBOARD_CONFIG } from "../../src/dashboard/config.ts";
 import { type RunningDashboard, serveDashboard } from "../../src/dashboard/serve.ts";
+import { failureOf } from "../support/failure.ts";
 
 let root = "";
 let running: RunningDashboard[] = [];
@@ -25,8 +26,8 @@ afterEach(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-async function serve(toml = "", removeLock = false): Promise<RunningDashboard> {
-  const text = `coordinator_addr = ${JSON.stringify(root)}\nadmin_addr = "127.0.0.1:0"\n${toml}`;
+async function serve(toml = "", removeLock = false, folder = root): Promise<RunningDashboard> {
+  const text = `coordinator_addr = ${JSON.stringify(folder)}\nadmin_addr = "127.0.0.1:0"\n${toml}`;
   const { config } = loadConfig(DASHBOARD_CONFIG, text);
   const log = createLog({ role: "dashboard", level: "NONE", format: "text" });
   const dashboard = await serveDashboard({
@@ -109,4 +110,22 @@ test("A taken port is an error that names it, and leaves no lock", async () => {
   await expect(taken).rejects.toThrow(`Cannot listen on the admin address ${first.adminAddr}`);
   await taken.catch(() => undefined);
   expect(existsSync(join(root, "data/codis3/third"))).toBe(false);
+});
+
+test("A coordinator's folder that cannot be used ends the start with its name, the cause and a step", async () => {
+  const file = join(root, "a-file");
+  writeFileSync(file, "");
+  const locked = join(root, "locked");
+  mkdirSync(join(locked, "data.lck"), { recursive: true });
+  for (const [folder, cause] of [
+    [file, "EEXIST"],
+    [join(file, "below"), "ENOTDIR"],
+    [locked, "EISDIR"],
+  ] as const) {
+    const error = await failureOf(serve("", false, folder));
+    expect(error.code).toBe("usage");
+    expect(errorText(error)).toContain(`Cannot store the model in ${folder}; `);
+    expect(errorText(error)).toContain("another place in coordinator_addr or --filesystem");
+    expect(errorText(error)).toContain(cause);
+  }
 });
