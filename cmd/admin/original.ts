@@ -8,6 +8,7 @@
  */
 
 import { readFileSync } from "node:fs";
+import { wrongAuth } from "../../src/api/dashboard-client.ts";
 import { proxyXauth, topomSecretXauth, topomXauth } from "../../src/api/xauth.ts";
 import { CodisError, errorText } from "../../src/base/errors.ts";
 import { parseLogLevel } from "../../src/base/log.ts";
@@ -154,29 +155,40 @@ interface Topom {
 async function openTopom(address: string): Promise<Topom> {
   const api = new AdminApi(address, "dashboard");
   const model = (await api.get("model", "/api/topom/model")) as { product_name: string };
-  const key = await acceptedKey(api, model.product_name);
+  const { key, isAuthWrong } = await acceptedKey(api, model.product_name);
   const full = (path: string): string => `/api/topom/${path.replace("X", key)}`;
   return {
     address,
     key,
     get: (name, path) => api.get(name, path.startsWith("/") ? path : full(path)),
-    put: (name, path, body) => api.request(name, "PUT", full(path), body),
+    put: async (name, path, body) => {
+      try {
+        return await api.request(name, "PUT", full(path), body);
+      } catch (error) {
+        const isDenied = error instanceof CodisError && error.code === "denied";
+        if (!isDenied || !isAuthWrong) throw error;
+        throw new CodisError("denied", error.message, wrongAuth(address));
+      }
+    },
   };
 }
 
 /** The password's key if there is a password and the dashboard knows it, else the original's. */
-async function acceptedKey(api: AdminApi, productName: string): Promise<string> {
-  const xping = async (key: string): Promise<string> => {
+async function acceptedKey(
+  api: AdminApi,
+  productName: string,
+): Promise<{ key: string; isAuthWrong: boolean }> {
+  const xping = async (key: string, isAuthWrong: boolean) => {
     await api.get("xping", `/api/topom/xping/${key}`);
-    return key;
+    return { key, isAuthWrong };
   };
   const productAuth = productAuthOfEnvironment();
-  if (productAuth === "") return await xping(topomXauth(productName));
+  if (productAuth === "") return await xping(topomXauth(productName), false);
   try {
-    return await xping(topomSecretXauth(productName, productAuth));
+    return await xping(topomSecretXauth(productName, productAuth), false);
   } catch (error) {
     if (!(error instanceof CodisError) || error.code !== "denied") throw error;
-    return await xping(topomXauth(productName));
+    return await xping(topomXauth(productName), true);
   }
 }
 

@@ -27,6 +27,8 @@ export class DashboardClient {
   readonly addr: string;
   readonly #xauth: string;
   readonly #timeoutMs: number | undefined;
+  /** A password was given, and the dashboard does not know it. */
+  #isAuthWrong = false;
 
   /** @param productName "" allows model() and overview() alone */
   constructor(addr: string, productName: string, options: DashboardOptions = {}) {
@@ -51,7 +53,9 @@ export class DashboardClient {
     const isKnown = (options.productAuth ?? "") === "" || (await client.#isKnown());
     if (isKnown) return { client, model };
     const { productAuth: _, ...others } = options;
-    return { client: new DashboardClient(addr, model.product_name, others), model };
+    const weaker = new DashboardClient(addr, model.product_name, others);
+    weaker.#isAuthWrong = true;
+    return { client: weaker, model };
   }
 
   async #isKnown(): Promise<boolean> {
@@ -184,19 +188,37 @@ export class DashboardClient {
 
   async #put(action: string, ...parts: readonly Part[]): Promise<unknown> {
     const tail = parts.map((part) => `/${pathPart(part)}`).join("");
-    const path = `/api/topom/${action}/${this.#xauth}${tail}`;
-    return await callAdmin({ addr: this.addr, method: "PUT", path, ...this.#limit() });
+    return await this.#change({ path: `/api/topom/${action}/${this.#xauth}${tail}` });
   }
 
   async #putBody(action: string, rest: string, mappings: readonly Mapping[]): Promise<void> {
     const path = `/api/topom/slots/${action}/${this.#xauth}${rest}`;
     const body = encodeJson(MAPPINGS.write([...mappings]));
-    await callAdmin({ addr: this.addr, method: "PUT", path, body, ...this.#limit() });
+    await this.#change({ path, body });
+  }
+
+  async #change(request: { path: string; body?: string }): Promise<unknown> {
+    try {
+      return await callAdmin({ addr: this.addr, method: "PUT", ...request, ...this.#limit() });
+    } catch (error) {
+      const isDenied = error instanceof CodisError && error.code === "denied";
+      throw isDenied && this.#isAuthWrong ? wrongAuth(this.addr) : error;
+    }
   }
 
   #limit(): { timeoutMs?: number } {
     return this.#timeoutMs === undefined ? {} : { timeoutMs: this.#timeoutMs };
   }
+}
+
+/** A change was refused though a password was given. */
+export function wrongAuth(addr: string): CodisError {
+  return new CodisError(
+    "denied",
+    `The dashboard at ${addr} refuses changes from here: the password it was given is not its ` +
+      "product_auth; correct it (codis admin: $CODIS_PRODUCT_AUTH, proxy: product_auth), or set " +
+      "product_auth there if it has none",
+  );
 }
 
 function flagOf(value: boolean): number {

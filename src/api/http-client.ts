@@ -32,7 +32,8 @@ export interface Call {
 /**
  * @returns the parsed JSON of a 200 answer
  * @throws CodisError "unavailable" or "timeout" when there was no answer, "denied" for a wrong
- *   xauth, "conflict" with `[Remote Error] <cause>` for what the peer refused
+ *   xauth or a change that needs a better one, "conflict" for what else the peer refused; both with
+ *   `[Remote Error] <cause>`
  */
 export async function callAdmin(call: Call): Promise<unknown> {
   const answer = await exchange(call);
@@ -43,7 +44,7 @@ export async function callAdmin(call: Call): Promise<unknown> {
   }
   const parsed = parseJson(call, answer.body) as { Cause?: unknown } | null;
   const cause = String(parsed?.Cause ?? "");
-  const code: ErrorCode = cause.startsWith("invalid xauth") ? "denied" : "conflict";
+  const code: ErrorCode = /^(invalid xauth|changes from )/.test(cause) ? "denied" : "conflict";
   throw new CodisError(code, `[Remote Error] ${cause}`);
 }
 

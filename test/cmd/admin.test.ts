@@ -5,6 +5,7 @@ import { runAdmin } from "../../cmd/admin/admin.ts";
 import { jsonAnswer } from "../../src/api/http.ts";
 import { serveAdmin } from "../../src/api/serve-admin.ts";
 import { topomSecretXauth, topomXauth } from "../../src/api/xauth.ts";
+import { DashboardWorld } from "../support/dashboard-world.ts";
 
 let requests = 0;
 /** What the dashboard was asked, and the keys that it knows. */
@@ -78,6 +79,33 @@ for (const words of ["reload", `--dashboard=${dashboard.address} --reload`]) {
     expect(await runAdmin(words.split(" "))).toBe(0);
     expect(asked.at(-1)).toBe(reload(weak));
     expect(printed).not.toContain("PANIC");
+  });
+}
+
+for (const words of ["group create 1 --dashboard ADDR", "--dashboard=ADDR --create-group -g 1"]) {
+  test(`codis admin ${words} from another host tells a wrong password from a missing one`, async () => {
+    const world = new DashboardWorld(0, "pw");
+    await world.start();
+    const guarded = await serveAdmin("127.0.0.1:0", ({ method, target }) =>
+      world.request(method, target, "", "10.0.0.9"),
+    );
+    const run = async (password: string): Promise<number> => {
+      printed = "";
+      process.env.CODIS_PRODUCT_AUTH = password;
+      return await runAdmin(words.replace("ADDR", guarded.address).split(" "));
+    };
+    const missing = "refused without the product's password";
+    const wrong = `The dashboard at ${guarded.address} refuses changes from here: the password`;
+    try {
+      expect([await run(""), printed]).toEqual([1, expect.stringContaining(missing)]);
+      expect(await run("pv")).toBe(1);
+      expect(printed).toContain(wrong);
+      expect(printed).not.toContain(missing);
+      expect(await run("pw")).toBe(0);
+    } finally {
+      delete process.env.CODIS_PRODUCT_AUTH;
+      await guarded.close();
+    }
   });
 }
 
