@@ -58,13 +58,21 @@ export class Servers implements ServersPort {
   }
 
   async check(addr: string): Promise<void> {
-    await this.#once(addr, this.auth, async (client) => {
-      const [slots, info] = await Promise.all([
-        client.call("SLOTSINFO"),
-        client.call("INFO", "server"),
-      ]);
-      checkMember(addr, slots, info instanceof ErrorReply ? {} : parseInfo(info));
-    });
+    try {
+      await this.#once(addr, this.auth, async (client) => {
+        const [slots, info] = await Promise.all([
+          client.call("SLOTSINFO"),
+          client.call("INFO", "server"),
+        ]);
+        // A stock server names a command it does not know even before it asks for a password.
+        const isClosed = info instanceof ErrorReply && PASSWORD_MISSING.test(info.text);
+        const known = info instanceof ErrorReply ? {} : parseInfo(info);
+        checkMember(addr, isClosed ? info : slots, known);
+      });
+    } catch (error) {
+      if (!(error instanceof CodisError) || error.code !== "denied") throw error;
+      throw new CodisError("denied", withPasswordStep(addr, error.message), error.cause);
+    }
   }
 
   dropUnused(): void {
@@ -103,8 +111,34 @@ export class Servers implements ServersPort {
  */
 export function checkMember(addr: string, slots: Reply, info: Record<string, string>): void {
   if (!(slots instanceof ErrorReply)) return;
-  if (!isUnknownCommand(slots.text)) throw new CodisError("unavailable", slots.text);
+  if (!isUnknownCommand(slots.text)) {
+    throw new CodisError("unavailable", withPasswordStep(addr, slots.text));
+  }
   const { redis_mode: mode = "standalone" } = info;
   if (mode === "standalone") return;
   throw new CodisError("conflict", `server-[${addr}] runs as ${mode}, must run standalone`);
+}
+
+/** What servers of all ages say to a password they do not expect, to a wrong one, and to none. */
+const NO_PASSWORD_SET = /no password is set|without any password configured/;
+const WRONG_PASSWORD = /^(WRONGPASS|ERR invalid password)/;
+const PASSWORD_MISSING = /^NOAUTH/;
+
+/** A server's words, and behind those about the password what to do. */
+function withPasswordStep(addr: string, words: string): string {
+  const requirepass = `requirepass of server-[${addr}]`;
+  const productAuth = "product_auth of the dashboard";
+  if (NO_PASSWORD_SET.test(words)) {
+    return `${words}: ${productAuth} is set, ${requirepass} is not; set it to the same password`;
+  }
+  if (WRONG_PASSWORD.test(words)) {
+    return `${words}: ${requirepass} is not ${productAuth}; set both to the same password`;
+  }
+  if (PASSWORD_MISSING.test(words)) {
+    return (
+      `${words}: ${requirepass} is set, ${productAuth} is not; set it, and that of the proxies, to ` +
+      "the same password, or none at the server"
+    );
+  }
+  return words;
 }

@@ -138,6 +138,17 @@ export const DIFFERENCES: readonly Difference[] = [
     ours: { status: 200, answer: '"OK"', type: "application/json; charset=utf-8" },
     why: "a stock server can be a member",
   },
+  {
+    file: "dashboard/errors-by-state.json",
+    id: "22",
+    ours: {
+      status: 800,
+      answer:
+        "ERR Client sent AUTH, but no password is set: product_auth of the dashboard is set, " +
+        "requirepass of server-[127.0.0.1:22147] is not; set it to the same password",
+    },
+    why: NEXT_STEP_SAID,
+  },
   refusedBody("fill-garbage", 'Cannot read slots: not JSON, Unexpected identifier "garbage"'),
   refusedBody("fill-empty", "Cannot read slots: not JSON, Unexpected EOF"),
   ...transcriptRow(["3", "3"], { reply: "$5\r\nhello\r\n" }, AS_REDIS_AT_PROXY),
