@@ -6,11 +6,13 @@
  *   codis admin group add 5 10.0.0.15:6379
  *   codis admin group del 5 10.0.0.15:6379
  *   codis admin group remove 5
+ *   codis admin group promote 5 10.0.0.16:6379        not built yet: says what to do instead
  *   codis admin group resync 5          push the group's slots to all proxies again
  */
 
 import type { Command } from "commander";
 import type { TopomStats } from "../../src/api/topom-stats.ts";
+import { CodisError } from "../../src/base/errors.ts";
 import type { VerbFlags } from "./dashboard.ts";
 import { polledStats } from "./polled.ts";
 import { renderTable } from "./table.ts";
@@ -51,11 +53,38 @@ export function addGroupVerbs(admin: Command): void {
     const id = groupArgument(gid);
     return doing((dashboard) => dashboard.delServer(id, addr!));
   });
+  const promoteSummary = "not built yet: says what to do instead";
+  addVerb(group, "promote <gid> <addr>", promoteSummary, ([gid, addr]) => {
+    const id = groupArgument(gid);
+    const server = addressArgument(addr);
+    return async (dashboard) => {
+      throw new CodisError("conflict", promotionText(await polledStats(dashboard), id, server));
+    };
+  });
   addVerb(group, "resync <gid>", "push a group's slots to all proxies again, or `all`", ([gid]) => {
     if (gid === "all") return doing((dashboard) => dashboard.resyncAllGroups());
     const id = groupArgument(gid);
     return doing((dashboard) => dashboard.resyncGroup(id));
   });
+}
+
+/** Why the server is not made the master of the group, and what the operator can do. */
+export function promotionText({ group }: TopomStats, id: number, server: string): string {
+  const refusal = `Cannot make ${server} the master of group ${id}: `;
+  const servers = group.models.find((model) => model.id === id)?.servers ?? [];
+  const master = servers[0]?.server;
+  if (!servers.some((member) => member.server === server)) {
+    return `${refusal}it is no server of that group, see \`codis admin group list\``;
+  }
+  if (server === master) return `${refusal}it is that already`;
+  const reason = `${refusal}promotion is not built yet, and what it holds is its own; `;
+  if (group.stats[master!]?.stats === undefined) {
+    return `${reason}start the present master ${master} again, it does not answer`;
+  }
+  return (
+    `${reason}to let it serve, take it out (\`group del ${id} ${server}\`), put it into a new group ` +
+    "(`group create`, `group add`) and move slots there (`slot migrate`)"
+  );
 }
 
 /** One row per server. */
