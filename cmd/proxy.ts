@@ -9,6 +9,7 @@ import { availableParallelism } from "node:os";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { maxDescriptors } from "../src/api/metrics.ts";
 import { CodisError } from "../src/base/errors.ts";
+import type { Log } from "../src/base/log.ts";
 import { decodeRecord } from "../src/model/encode.ts";
 import { SLOTS, type Slot } from "../src/model/slot.ts";
 import { checkSlots } from "../src/proxy/api.ts";
@@ -65,7 +66,7 @@ export const PROXY_ROLE: RoleSpec<typeof PROXY_CONFIG> = {
       hostProxy: given.hostProxy ?? "",
       ...BUILD,
     });
-    await comeOnline(proxy, given, slots);
+    await comeOnline(proxy, given, slots, log);
     return {
       addresses: { proxy: proxy.model.proxy_addr, admin: proxy.model.admin_addr },
       done: proxy.done,
@@ -162,6 +163,7 @@ async function comeOnline(
   proxy: CodisProxy,
   flags: ProxyFlags,
   slots: readonly Slot[] | undefined,
+  log: Log,
 ): Promise<void> {
   if (slots !== undefined) {
     await proxy.fillSlots(slots);
@@ -170,6 +172,14 @@ async function comeOnline(
   const source = sourceOf(flags);
   // Not awaited: the dashboard may come up later, and its failure ends the proxy by itself.
   if (source !== undefined) void proxy.registerWith(source);
+  else if (slots === undefined) log.warn(waitingText(proxy.model.admin_addr));
+}
+
+function waitingText(adminAddr: string): string {
+  return (
+    "clients are refused until a dashboard puts this proxy online: " +
+    `codis admin proxy online ${adminAddr} --dashboard ADDR, or start it with --dashboard ADDR`
+  );
 }
 
 function sourceOf({ dashboard, filesystem }: ProxyFlags): DashboardSource | undefined {

@@ -102,6 +102,18 @@ test("What cannot be used ends it with 2 and says why", async () => {
   }
 });
 
+test("One that nobody puts online says that it waits, and what puts it online", async () => {
+  const child = spawn("--config", file("bare.toml", ANY_PORTS), "--ncpu", "1", "--supervised");
+  const { admin } = await ready(child);
+  child.stdin.end();
+  const log = await new Response(child.stderr).text();
+  expect(await child.exited).toBe(0);
+  const step = `codis admin proxy online ${admin} --dashboard ADDR`;
+  expect(log.split("\n").filter((line) => line.includes("[WARN]"))).toEqual([
+    expect.stringContaining(step),
+  ]);
+});
+
 test("SIGHUP opens the log again, and a log that cannot be opened ends nothing", async () => {
   const logs = join(dir, "logs");
   mkdirSync(logs);
