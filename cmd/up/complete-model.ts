@@ -24,14 +24,25 @@ import {
 /** How long a server, which serves already, may take to answer. */
 const SERVER_TIMEOUT_MS = 5_000;
 
-/** Throws CodisError of the call that failed. */
-export async function completeModel(shape: UpShape): Promise<void> {
+/**
+ * @returns the groups that have servers and no slots, nor any on their way, now that it is complete
+ * @throws CodisError of the call that failed
+ */
+export async function completeModel(shape: UpShape): Promise<number[]> {
   const dashboard = new DashboardClient(dashboardAddress(shape), PRODUCT_NAME);
   const stats = await dashboard.stats();
   await completeGroups(dashboard, shape, stats);
   await completeProxies(dashboard, shape, stats);
   // A slot with an owner means that the slots were shared out before: the operator's layout stays.
   if (stats.slots.every((slot) => slot.group_id === 0)) await shareSlots(dashboard, shape);
+  return groupsWithoutSlots(await dashboard.stats());
+}
+
+function groupsWithoutSlots({ slots, group }: TopomStats): number[] {
+  const used = new Set(slots.flatMap(({ group_id, action }) => [group_id, action.target_id]));
+  return group.models
+    .filter(({ id, servers }) => servers.length > 0 && !used.has(id))
+    .map(({ id }) => id);
 }
 
 async function completeGroups(

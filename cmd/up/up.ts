@@ -223,7 +223,18 @@ async function startAll(
   for (const role of ["server", "dashboard", "proxy"] as const) {
     await Promise.all(ofRole(children, processes, role).map((child) => child.start()));
   }
-  await completeModel(shape);
+  const idle = await completeModel(shape);
+  if (idle.length > 0) say(idleText(idle, shape));
+}
+
+/** What a start with more servers leaves to be done: the slots stay where they are. */
+function idleText(groups: readonly number[], shape: UpShape): string {
+  const [who, share] =
+    groups.length === 1
+      ? [`group ${groups[0]} has`, "its share"]
+      : [`groups ${groups.join(", ")} have`, "their shares"];
+  const command = `${programName()} admin rebalance --confirm --dashboard ${dashboardAddress(shape)}`;
+  return `${who} no slots yet; this moves ${share} there: ${command}`;
 }
 
 /** Clients' side first, so that nothing is asked of a server that is already gone. */

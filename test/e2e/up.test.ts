@@ -131,6 +131,12 @@ test("Later starts may add servers and proxies, but not take them away", async (
     expect(saved.servers).toBe(2);
     expect(existsSync(join(cluster.directory, "server-2"))).toBe(true);
     await cluster.up();
+    expect(cluster.stderr).not.toContain("no slots yet");
+    await cluster.down();
+    const hint = cluster.nextLine(/no slots yet/);
+    await cluster.up({ servers: 4, proxies: 2 });
+    expect(await hint).toContain("groups 3, 4 have no slots yet");
+    expect(await hint).toEndWith(`admin rebalance --confirm --dashboard ${cluster.dashboard}`);
   } finally {
     await cluster.stop();
   }

@@ -82,9 +82,12 @@ export class UpCluster {
     return this.#process!.pid;
   }
 
-  /** Starts `codis up`, resolves when it has printed the addresses. */
-  async up(): Promise<void> {
-    const { servers = 4, proxies = 1 } = this.#options;
+  /**
+   * Starts `codis up`, resolves when it has printed the addresses.
+   * @param options other than those it was made with, for this start
+   */
+  async up(options = this.#options): Promise<void> {
+    const { servers = 4, proxies = 1 } = options;
     const child = Bun.spawn(
       [
         EXECUTABLE,
