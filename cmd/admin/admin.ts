@@ -6,14 +6,12 @@
 import { type Command, CommanderError } from "commander";
 import { CodisError, errorText } from "../../src/base/errors.ts";
 import { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, newCommand } from "../flags.ts";
-import type { VerbFlags } from "./dashboard.ts";
 import { addGroupVerbs } from "./group.ts";
 import { runOriginal } from "./original.ts";
 import { addProxyVerbs } from "./proxy.ts";
-import { addSlotVerbs, watched } from "./slot.ts";
+import { addRebalanceVerb } from "./rebalance.ts";
+import { addSlotVerbs } from "./slot.ts";
 import { addStatusVerb } from "./status.ts";
-import { planLines } from "./status-lines.ts";
-import { formatCount } from "./table.ts";
 import { addVerb, doing } from "./verbs.ts";
 
 /** @returns the exit code */
@@ -62,26 +60,7 @@ function adminCommand(): Command {
   addGroupVerbs(admin);
   addProxyVerbs(admin);
   addSlotVerbs(admin);
-  addVerb<VerbFlags & { confirm?: boolean; wait: boolean }>(
-    admin,
-    "rebalance",
-    "even out the slots over all groups: shows the plan, --confirm does it",
-    (_, { confirm, wait, json }) =>
-      async (dashboard) => {
-        const plan = await dashboard.rebalance(confirm === true);
-        const planned = Object.fromEntries(plan);
-        if (confirm && wait && plan.size > 0) return watched(dashboard, json === true);
-        const hint = confirm
-          ? ""
-          : `${formatCount(plan.size)} slots would move; --confirm moves them\n`;
-        const text = plan.size === 0 ? "nothing changes\n" : planLines(planned) + hint;
-        return { text, json: planned };
-      },
-    (command) =>
-      command
-        .option("--confirm", "do it, and watch until it is done")
-        .option("--no-wait", "with --confirm: return at once"),
-  );
+  addRebalanceVerb(admin);
   addVerb(admin, "reload", "make the dashboard read its store again", () =>
     doing((dashboard) => dashboard.reload()),
   );

@@ -55,6 +55,35 @@ export async function watchMove(dashboard: DashboardClient, isQuiet: boolean): P
   };
 }
 
+/**
+ * Does what begins moves or watches them until it is done or a signal comes, and then says that the
+ * moves are the dashboard's and go on.
+ * @throws CodisError "closed" then
+ */
+export async function untilInterrupted<T>(address: string, work: Promise<T>): Promise<T> {
+  const interrupted = Promise.withResolvers<never>();
+  const onSignal = (): void => {
+    // Behind a line of progress, which has no end.
+    if (process.stderr.isTTY) process.stderr.write("\n");
+    interrupted.reject(new CodisError("closed", goesOnText(address)));
+  };
+  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  try {
+    return await Promise.race([work, interrupted.promise]);
+  } finally {
+    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+  }
+}
+
+function goesOnText(address: string): string {
+  return [
+    "no longer watching; the slots move on in the dashboard",
+    `  to watch again     codis admin slot wait --dashboard ${address}`,
+    `  to hold the moves  codis admin slot pause --dashboard ${address}     (resume goes on)`,
+    `  to look            codis admin slot list --dashboard ${address}`,
+  ].join("\n");
+}
+
 /** One line, without line feed. */
 export function moveText({ slots, keysMoved, seconds }: MoveResult): string {
   if (slots === 0) return "no slot is moving";

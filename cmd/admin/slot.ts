@@ -16,7 +16,7 @@ import { CodisError } from "../../src/base/errors.ts";
 import { MAPPINGS, type Mapping, offlineMapping } from "../../src/model/slot.ts";
 import { SLOT_COUNT } from "../../src/slots/hash.ts";
 import type { VerbFlags } from "./dashboard.ts";
-import { moveText, watchMove } from "./move.ts";
+import { moveText, untilInterrupted, watchMove } from "./move.ts";
 import { formatRanges, renderTable } from "./table.ts";
 import {
   type Answer,
@@ -72,8 +72,11 @@ function addMoveVerbs(slot: Command): void {
     (args, flags) => {
       const begin = migration(args, flags);
       return async (dashboard) => {
-        await begin(dashboard);
-        return flags.wait ? watched(dashboard, flags.json === true) : DONE;
+        const work = async (): Promise<Answer> => {
+          await begin(dashboard);
+          return flags.wait ? await watched(dashboard, flags.json === true) : DONE;
+        };
+        return await untilInterrupted(dashboard.addr, work());
       };
     },
     (command) =>
@@ -88,7 +91,7 @@ function addMoveVerbs(slot: Command): void {
     return doing((dashboard) => dashboard.removeSlotAction(id));
   });
   addVerb(slot, "wait", "watch until no slot moves any more", (_, { json }) => {
-    return (dashboard) => watched(dashboard, json === true);
+    return (dashboard) => untilInterrupted(dashboard.addr, watched(dashboard, json === true));
   });
 }
 

@@ -79,7 +79,7 @@ test("A file that cannot be used is named, the old settings stay, and nothing en
   const client = await RespClient.connect(port);
   expect(await maxmemoryOf(client)).toBe(2 ** 20);
   client.close();
-  server.terminate();
+  server.signal("SIGTERM");
   expect(await server.ended()).toBe(0);
 });
 

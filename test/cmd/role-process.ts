@@ -71,8 +71,8 @@ export class RoleProcess implements AsyncDisposable {
     }
   }
 
-  terminate(): void {
-    this.#child!.kill("SIGTERM");
+  signal(signal: NodeJS.Signals): void {
+    this.#child!.kill(signal);
   }
 
   /** The exit code, after everything it logged was read. */

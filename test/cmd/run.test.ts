@@ -35,7 +35,7 @@ test("The log and the pid file are those of all roles", async () => {
   two.start("run", "dashboard", "proxy", "--config", config, "--ncpu", "1", ...flags);
   await two.addresses();
   expect(existsSync(pidfile)).toBe(true);
-  two.terminate();
+  two.signal("SIGTERM");
   expect(await two.ended()).toBe(0);
   expect([existsSync(pidfile), two.log]).toEqual([false, ""]);
   const lines = readFileSync(log, "utf8").trimEnd().split("\n");

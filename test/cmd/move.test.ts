@@ -1,0 +1,41 @@
+/** Watching moves as a process: what a signal is answered with. */
+
+import { expect, test } from "bun:test";
+import { jsonAnswer } from "../../src/api/http.ts";
+import { serveAdmin } from "../../src/api/serve-admin.ts";
+import { RoleProcess } from "./role-process.ts";
+
+/** A dashboard with one slot that never arrives; `onLook` is called when it is asked for it. */
+function slowDashboard(onLook: () => void): ReturnType<typeof serveAdmin> {
+  const slot = { id: 7, group_id: 1, action: { index: 1, state: "pending", target_id: 2 } };
+  const stats = {
+    slots: [slot],
+    group: { models: [], stats: {} },
+    proxy: { models: [], stats: {} },
+    slot_action: { interval: 0, disabled: false, progress: { status: "" }, executor: 0 },
+  };
+  return serveAdmin("127.0.0.1:0", async ({ target }) => {
+    if (target.includes("/stats/")) onLook();
+    if (target.includes("/rebalance/")) return jsonAnswer(200, { 7: 2 });
+    return jsonAnswer(200, target.includes("/stats/") ? stats : { product_name: "demo" });
+  });
+}
+
+for (const words of ["slot wait", "slot migrate 7 2", "rebalance --confirm --json"]) {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    test(`${signal} at codis admin ${words} tells where the move goes on`, async () => {
+      const looked = Promise.withResolvers<void>();
+      const dashboard = await slowDashboard(looked.resolve);
+      await using admin = new RoleProcess();
+      admin.start("admin", ...words.split(" "), "--dashboard", dashboard.address);
+      await looked.promise;
+      admin.signal(signal);
+      expect(await admin.ended()).toBe(1);
+      expect(admin.log).toContain("the slots move on in the dashboard");
+      for (const verb of ["slot wait", "slot pause", "slot list"]) {
+        expect(admin.log).toContain(`codis admin ${verb} --dashboard ${dashboard.address}`);
+      }
+      await dashboard.close();
+    });
+  }
+}
