@@ -8,7 +8,7 @@
 import type { Command } from "commander";
 import type { DashboardClient } from "../../src/api/dashboard-client.ts";
 import type { VerbFlags } from "./dashboard.ts";
-import { untilInterrupted } from "./move.ts";
+import { type MoveResult, untilInterrupted } from "./move.ts";
 import { watched } from "./slot.ts";
 import { planLines } from "./status-lines.ts";
 import { formatCount } from "./table.ts";
@@ -31,6 +31,8 @@ export function addRebalanceVerb(admin: Command): void {
   );
 }
 
+const NOTHING_MOVED: MoveResult = { slots: 0, keysMoved: 0, seconds: 0 };
+
 async function showPlan(dashboard: DashboardClient): Promise<Answer> {
   const plan = await dashboard.rebalance(false);
   const { text, json } = planAnswer(plan);
@@ -44,7 +46,10 @@ async function rebalance(
   isQuiet: boolean,
 ): Promise<Answer> {
   const plan = await dashboard.rebalance(true);
-  return wait && plan.size > 0 ? await watched(dashboard, isQuiet) : planAnswer(plan);
+  const { text, json } = planAnswer(plan);
+  if (!wait) return { text, json };
+  const moved = plan.size === 0 ? { text, json: NOTHING_MOVED } : await watched(dashboard, isQuiet);
+  return { text: moved.text, json: { plan: json, ...moved.json } };
 }
 
 function planAnswer(plan: ReadonlyMap<number, number>): Answer {

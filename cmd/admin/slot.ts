@@ -16,7 +16,7 @@ import { CodisError } from "../../src/base/errors.ts";
 import { MAPPINGS, type Mapping, offlineMapping } from "../../src/model/slot.ts";
 import { SLOT_COUNT } from "../../src/slots/hash.ts";
 import type { VerbFlags } from "./dashboard.ts";
-import { moveText, untilInterrupted, watchMove } from "./move.ts";
+import { type MoveResult, moveText, untilInterrupted, watchMove } from "./move.ts";
 import { formatRanges, renderTable } from "./table.ts";
 import {
   type Answer,
@@ -110,7 +110,10 @@ function addPaceVerbs(slot: Command): void {
 }
 
 /** Watches the moves under way and tells the result. */
-export async function watched(dashboard: DashboardClient, isQuiet: boolean): Promise<Answer> {
+export async function watched(
+  dashboard: DashboardClient,
+  isQuiet: boolean,
+): Promise<{ text: string; json: MoveResult }> {
   const result = await watchMove(dashboard, isQuiet);
   return { text: `${moveText(result)}\n`, json: result };
 }

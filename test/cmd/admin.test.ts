@@ -82,6 +82,28 @@ for (const words of ["reload", `--dashboard=${dashboard.address} --reload`]) {
   });
 }
 
+test("codis admin rebalance --confirm --json has one shape, with work and without", async () => {
+  const world = new DashboardWorld();
+  await world.start();
+  let plan: Record<string, number> = {};
+  const answering = await serveAdmin("127.0.0.1:0", ({ method, target }) => {
+    // The slots that were to move have moved by the time it is looked.
+    if (target.includes("/rebalance/")) return Promise.resolve(jsonAnswer(200, plan));
+    return world.request(method, target);
+  });
+  const rebalance = async (): Promise<unknown> => {
+    printed = "";
+    const words = `rebalance --confirm --json --dashboard ${answering.address}`;
+    expect(await runAdmin(words.split(" "))).toBe(0);
+    return JSON.parse(printed);
+  };
+  expect(await rebalance()).toEqual({ plan: {}, slots: 0, keysMoved: 0, seconds: 0 });
+  plan = { 7: 2 };
+  const seconds = expect.any(Number);
+  expect(await rebalance()).toEqual({ plan: { 7: 2 }, slots: 0, keysMoved: 0, seconds });
+  await answering.close();
+});
+
 for (const words of ["group create 1 --dashboard ADDR", "--dashboard=ADDR --create-group -g 1"]) {
   test(`codis admin ${words} from another host tells a wrong password from a missing one`, async () => {
     const world = new DashboardWorld(0, "pw");
