@@ -44,7 +44,9 @@ export async function callAdmin(call: Call): Promise<unknown> {
   }
   const parsed = parseJson(call, answer.body) as { Cause?: unknown } | null;
   const cause = String(parsed?.Cause ?? "");
-  const code: ErrorCode = /^(invalid xauth|changes from )/.test(cause) ? "denied" : "conflict";
+  const code: ErrorCode = /^(invalid xauth|changes .* are refused)/.test(cause)
+    ? "denied"
+    : "conflict";
   throw new CodisError(code, `[Remote Error] ${cause}`);
 }
 
