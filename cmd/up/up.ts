@@ -5,10 +5,11 @@
  *
  *   flags + DIR/up.json ──> shape ──> lock, ports free? ──> children ──> model complete? ──> serve
  *
- * Nothing is started and nothing written over before every check has passed.
+ * Nothing is started and nothing written over before every check has passed, and nothing is made
+ * where nothing was.
  */
 
-import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { CodisError, errorText } from "../../src/base/errors.ts";
 import { writeFileAtomically } from "../../src/base/files.ts";
@@ -30,6 +31,7 @@ import {
 } from "./layout.ts";
 import { Child, type SupervisorEvents } from "./supervisor.ts";
 
+const LOCK_FILE = "up.lock";
 const DEFAULT_DIR = "./codis-data";
 const DEFAULT_SHAPE: UpShape = { servers: 4, proxies: 1, port: 19_000 };
 
@@ -67,6 +69,8 @@ export async function runUp(argv: readonly string[]): Promise<number> {
 async function up(flags: UpFlags): Promise<number> {
   const wanted = readShapeFlags(flags);
   const directory = dataDirectory(flags.dir);
+  // A first start that will be refused makes nothing. Nobody holds a lock that is not there.
+  if (!existsSync(join(directory, LOCK_FILE))) checkedPlan(directory, wanted);
   const lock = await writing(directory, () => openLock(directory));
   if (!tryFlock(lock)) {
     throw new CodisError(
@@ -75,14 +79,23 @@ async function up(flags: UpFlags): Promise<number> {
     );
   }
   try {
-    const shape = chooseShape(directory, wanted);
-    const processes = processesOf(shape, directory);
-    for (const { addresses } of processes) addresses.forEach(checkPortFree);
+    const { shape, processes } = checkedPlan(directory, wanted);
     await writing(directory, () => writeFiles(directory, shape, processes));
     return await serve(directory, shape, processes, flags.json === true);
   } finally {
     closeSync(lock);
   }
+}
+
+/** What is to run. @throws CodisError for wrong numbers and for a taken port */
+function checkedPlan(
+  directory: string,
+  wanted: Partial<UpShape>,
+): { shape: UpShape; processes: readonly UpProcess[] } {
+  const shape = chooseShape(directory, wanted);
+  const processes = processesOf(shape, directory);
+  for (const { addresses } of processes) addresses.forEach(checkPortFree);
+  return { shape, processes };
 }
 
 /** Nothing would silently be the current directory: `--dir "$UNSET"`. */
@@ -98,7 +111,7 @@ function dataDirectory(dir: string): string {
 function openLock(directory: string): number {
   mkdirSync(join(directory, "config"), { recursive: true });
   mkdirSync(join(directory, "log"), { recursive: true });
-  return openSync(join(directory, "up.lock"), "a");
+  return openSync(join(directory, LOCK_FILE), "a");
 }
 
 /** @throws CodisError "unavailable" for what node:fs throws in `work` */
@@ -135,7 +148,8 @@ function readShape(path: string): UpShape | undefined {
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    // Whether a directory can be made there shows when it is made.
+    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code!)) return undefined;
     throw new CodisError("unavailable", `Cannot read ${path}`, error);
   }
   try {

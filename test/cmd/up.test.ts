@@ -32,6 +32,21 @@ test("An empty --dir is not the current directory", async () => {
   });
 });
 
+test("A taken port is refused, and --dir is not made", async () => {
+  const holder = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
+  const { code, err } = await refused(["--port", String(holder.port)]);
+  holder.stop();
+  // Another program may have one of the ports behind it, which are looked at first.
+  const text =
+    /^codis up: Cannot listen on 127\.0\.0\.1:\d+: address already in use; stop who has it/;
+  expect([code, err]).toEqual([1, expect.stringMatching(text)]);
+});
+
+test("A port too high for the servers is refused, and --dir is not made", async () => {
+  const { code, err } = await refused(["--port", "65000"]);
+  expect([code, err]).toEqual([2, expect.stringContaining("choose a lower --port")]);
+});
+
 for (const [flag, value, bounds] of [
   ["--servers", "-1", "1..1024"],
   ["--servers", "0", "1..1024"],
