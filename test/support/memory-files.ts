@@ -1,10 +1,10 @@
 /**
- * A disk in memory for the append-only file: it can fill up, fail, and lose power. What was written
+ * A disk in memory for the server's files: it can fill up, fail, and lose power. What was written
  * and not synced survives a power loss up to a random byte; names changed and not synced survive up
  * to a random change, in order.
  */
 
-import type { LogFiles } from "../../src/server/aof/files.ts";
+import type { DataFiles } from "../../src/server/files.ts";
 
 interface Inode {
   /** Capacity may be larger than `size`. */
@@ -24,7 +24,7 @@ function systemError(code: string, text: string): Error {
   return Object.assign(new Error(`${code}: ${text}`), { code });
 }
 
-export class MemoryFiles implements LogFiles {
+export class MemoryFiles implements DataFiles {
   readonly directory = "disk";
   /** Bytes that can still be written. */
   room = Number.POSITIVE_INFINITY;
@@ -99,7 +99,7 @@ export class MemoryFiles implements LogFiles {
     this.#pending.push({ name, inode });
   }
 
-  // -- LogFiles ---------------------------------------------------------------------------------
+  // -- DataFiles ---------------------------------------------------------------------------------
 
   list(): string[] {
     return [...this.#names.keys()].filter((name) => !name.startsWith("../"));

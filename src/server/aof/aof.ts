@@ -15,13 +15,13 @@
 
 import { CodisError, errorText } from "../../base/errors.ts";
 import { encodeRequest, ReplyWriter } from "../../resp/encoder.ts";
+import { type DataFiles, replaceFile } from "../files.ts";
 import type { Keyspace } from "../keyspace.ts";
 import { ReplyError } from "../replies.ts";
 import { Snapshot } from "../snapshot.ts";
 import type { Journal, ServerState } from "../state.ts";
 import { AppendLog } from "./append-log.ts";
 import { type BaseOutput, BaseWriter } from "./base-writer.ts";
-import { type LogFiles, replaceFile } from "./files.ts";
 import { type Loaded, manifestName } from "./load.ts";
 import { formatManifest, type Manifest, withNextBase, withNextIncrement } from "./manifest.ts";
 
@@ -47,7 +47,7 @@ type Outcome = "done" | "abandoned";
 
 export class AppendOnly implements Journal {
   readonly #state: ServerState;
-  readonly #files: LogFiles;
+  readonly #files: DataFiles;
   readonly #fileName: string;
   readonly #log: AppendLog;
   readonly #snapshot: Snapshot;
@@ -69,7 +69,7 @@ export class AppendOnly implements Journal {
    * @param loaded what was found at the start; its data is in the databases already
    * @throws what opening the files throws
    */
-  constructor(state: ServerState, files: LogFiles, loaded: Loaded) {
+  constructor(state: ServerState, files: DataFiles, loaded: Loaded) {
     const { config } = state;
     this.#state = state;
     this.#files = files;

@@ -21,7 +21,7 @@
 import { assert } from "../../base/assert.ts";
 import { errorText } from "../../base/errors.ts";
 import { ReplyWriter } from "../../resp/encoder.ts";
-import type { LogFiles } from "./files.ts";
+import type { DataFiles } from "../files.ts";
 
 export type FsyncPolicy = "always" | "everysec" | "no";
 
@@ -65,7 +65,7 @@ export class AppendLog {
   /** How often commit had to wait for a sync that took too long. */
   delayedSyncs = 0;
 
-  readonly #files: LogFiles;
+  readonly #files: DataFiles;
   #fd: number;
   /** What is not written yet. */
   readonly #pending = new ReplyWriter();
@@ -85,7 +85,7 @@ export class AppendLog {
    * @param fd the increment, open for appending
    * @param bytes its size
    */
-  constructor(files: LogFiles, fd: number, bytes: number, policy: FsyncPolicy) {
+  constructor(files: DataFiles, fd: number, bytes: number, policy: FsyncPolicy) {
     this.#files = files;
     this.#fd = fd;
     this.bytes = bytes;

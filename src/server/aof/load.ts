@@ -11,7 +11,7 @@
  */
 
 import { CodisError } from "../../base/errors.ts";
-import { type LogFiles, replaceFile } from "./files.ts";
+import { type DataFiles, replaceFile } from "../files.ts";
 import {
   EMPTY_MANIFEST,
   formatManifest,
@@ -62,7 +62,7 @@ export function manifestName(fileName: string): string {
  * @throws CodisError "unavailable" when a file is missing or damaged
  */
 export async function loadAppendOnly(
-  files: LogFiles,
+  files: DataFiles,
   fileName: string,
   replay: Replay,
   options: LoadOptions,
@@ -97,7 +97,7 @@ export async function loadAppendOnly(
  * Before Redis 7 all was in one file beside the directory. As with Redis 7, it is moved in and
  * becomes the base; a stop between the two steps is finished by the next start.
  */
-function takeOverSingleFile(files: LogFiles, fileName: string): Manifest {
+function takeOverSingleFile(files: DataFiles, fileName: string): Manifest {
   const outside = `../${fileName}`;
   const isInside = files.list().includes(fileName);
   const name = isInside ? fileName : outside;
@@ -130,7 +130,7 @@ class PartLoader {
   /** The file is sound up to here: every record before is whole, every transaction has its EXEC. */
   validBytes = 0;
 
-  readonly #files: LogFiles;
+  readonly #files: DataFiles;
   readonly #part: Part;
   readonly #isLast: boolean;
   readonly #replay: Replay;
@@ -144,7 +144,7 @@ class PartLoader {
   /** Requests since a MULTI, or undefined outside of one. */
   #transaction: { buf: Buffer; args: Int32Array }[] | undefined;
 
-  constructor(files: LogFiles, part: Part, isLast: boolean, replay: Replay, options: LoadOptions) {
+  constructor(files: DataFiles, part: Part, isLast: boolean, replay: Replay, options: LoadOptions) {
     this.#files = files;
     this.#part = part;
     this.#isLast = isLast;

@@ -9,9 +9,9 @@ import { CodisError } from "../../base/errors.ts";
 import { ReplyWriter } from "../../resp/encoder.ts";
 import { Client, type ClientPort } from "../client.ts";
 import { createCall, execute } from "../execute.ts";
+import { type DataFiles, diskFiles } from "../files.ts";
 import type { ServerState } from "../state.ts";
 import { AppendOnly } from "./aof.ts";
-import { diskFiles, type LogFiles } from "./files.ts";
 import { loadAppendOnly, type Replay } from "./load.ts";
 
 const MINUS = 0x2d;
@@ -34,7 +34,7 @@ const NO_PORT: ClientPort = {
  */
 export async function openAppendOnly(
   state: ServerState,
-  files: LogFiles = diskFiles(join(state.config.dir, state.config.appenddirname)),
+  files: DataFiles = diskFiles(join(state.config.dir, state.config.appenddirname)),
 ): Promise<AppendOnly> {
   const { config, databases, log, clock } = state;
   const startedMs = clock.monotonic();
@@ -60,7 +60,7 @@ export async function openAppendOnly(
 
 function openFiles(
   state: ServerState,
-  files: LogFiles,
+  files: DataFiles,
   loaded: ConstructorParameters<typeof AppendOnly>[2],
 ): AppendOnly {
   try {

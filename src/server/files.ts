@@ -1,7 +1,7 @@
 /**
- * The append-only directory as its users see it: files by name, descriptors, and when bytes are on
- * the disk. The only place of the log that knows node:fs, so that tests can put a disk in its place
- * that fills up, fails, or forgets what was not synced.
+ * A directory of data (the append-only file, snapshots) as its users see it: files by name,
+ * descriptors, and when bytes are on the disk. The only place of durability that knows node:fs, so
+ * that tests can put a disk in its place that fills up, fails, or forgets what was not synced.
  */
 
 import {
@@ -22,10 +22,10 @@ import {
 } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { syncFolder } from "../../base/files.ts";
+import { syncFolder } from "../base/files.ts";
 
 /** Every method but `syncLater` blocks; all throw what node:fs throws (`code` is the errno's name). */
-export interface LogFiles {
+export interface DataFiles {
   /** For messages. */
   readonly directory: string;
   /** Names in the directory; empty when there is none yet. */
@@ -60,7 +60,7 @@ function isMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === "ENOENT";
 }
 
-export function diskFiles(directory: string): LogFiles {
+export function diskFiles(directory: string): DataFiles {
   const path = (name: string): string => join(directory, name);
   return {
     directory,
@@ -104,7 +104,7 @@ export function diskFiles(directory: string): LogFiles {
 }
 
 /** Puts a file in place as a whole: at every instant the old text or the new one is on the disk. */
-export function replaceFile(files: LogFiles, name: string, text: string): void {
+export function replaceFile(files: DataFiles, name: string, text: string): void {
   const temporary = `temp-${name}`;
   const bytes = Buffer.from(text, "latin1");
   const fd = files.open(temporary, "w");
