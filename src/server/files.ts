@@ -6,6 +6,7 @@
 
 import {
   closeSync,
+  constants,
   existsSync,
   fdatasync,
   fdatasyncSync,
@@ -23,6 +24,7 @@ import {
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { syncFolder } from "../base/files.ts";
+import { tryFlock } from "../base/flock.ts";
 
 /** Every method but `syncLater` blocks; all throw what node:fs throws (`code` is the errno's name). */
 export interface DataFiles {
@@ -31,8 +33,13 @@ export interface DataFiles {
   /** Names in the directory; empty when there is none yet. */
   list(): string[];
   exists(name: string): boolean;
-  /** Creates the directory. */
+  /** Creates the directory, but not what it is to be in. */
   prepare(): void;
+  /**
+   * Keeps other servers out of the directory until what it returns is called, or the process ends.
+   * @returns undefined when another server is in it
+   */
+  lock(): (() => void) | undefined;
   /** The whole file as text; undefined when there is none. */
   readText(name: string): string | undefined;
   /** "r" to read, "a" to append (created when missing), "w" to write from scratch. */
@@ -74,8 +81,15 @@ export function diskFiles(directory: string): DataFiles {
     },
     exists: (name) => existsSync(path(name)),
     prepare() {
-      mkdirSync(directory, { recursive: true, mode: 0o755 });
+      if (existsSync(directory)) return;
+      mkdirSync(directory, 0o755);
       syncFolder(dirname(directory));
+    },
+    lock() {
+      const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+      if (tryFlock(fd)) return () => closeSync(fd);
+      closeSync(fd);
+      return undefined;
     },
     readText(name) {
       try {

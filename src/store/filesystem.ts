@@ -27,8 +27,8 @@ import { dirname, join, resolve } from "node:path";
 import { assert } from "../base/assert.ts";
 import { CodisError, type ErrorCode } from "../base/errors.ts";
 import { syncFile, syncFolderLater, writeFileAtomically } from "../base/files.ts";
+import { tryFlock } from "../base/flock.ts";
 import type { Coordinator, Lease } from "./coordinator.ts";
-import { tryFlock } from "./flock.ts";
 
 /** How long an operation waits for R/data.lck, and how often it tries. */
 const LOCK_WAIT_MS = 5_000;

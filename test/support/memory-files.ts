@@ -111,6 +111,10 @@ export class MemoryFiles implements DataFiles {
 
   prepare(): void {}
 
+  lock(): () => void {
+    return () => {};
+  }
+
   readText(name: string): string | undefined {
     return this.#names.has(name) ? this.get(name).toString("latin1") : undefined;
   }

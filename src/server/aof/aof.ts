@@ -51,7 +51,10 @@ export class AppendOnly implements Journal {
   readonly #fileName: string;
   readonly #log: AppendLog;
   readonly #snapshot: Snapshot;
+  readonly #unlock: () => void;
   #manifest: Manifest;
+  /** Of what keeps the log from being written, as the log of the server has it; "" for nothing. */
+  #reportedError = "";
   /** Bytes of everything before the increment that is written to. */
   #earlierBytes: number;
   /** `totalBytes` after the last rewrite, or after the start. */
@@ -67,16 +70,17 @@ export class AppendOnly implements Journal {
 
   /**
    * @param loaded what was found at the start; its data is in the databases already
+   * @param unlock called when the files are closed
    * @throws what opening the files throws
    */
-  constructor(state: ServerState, files: DataFiles, loaded: Loaded) {
+  constructor(state: ServerState, files: DataFiles, loaded: Loaded, unlock: () => void) {
     const { config } = state;
+    this.#unlock = unlock;
     this.#state = state;
     this.#files = files;
     this.#fileName = config.appendfilename;
     this.#manifest = loaded.manifest;
     this.#snapshot = new Snapshot(state.databases);
-    files.prepare();
     for (const name of files.list()) if (name.startsWith("temp-")) files.remove(name);
     const last = loaded.manifest.increments.at(-1);
     const fd = last === undefined ? this.#openNext() : files.open(last.name, "a");
@@ -127,6 +131,8 @@ export class AppendOnly implements Journal {
           "start loads everything before them",
         error,
       );
+    } finally {
+      this.#unlock();
     }
   }
 
@@ -167,8 +173,20 @@ export class AppendOnly implements Journal {
   tick(): void {
     const nowMs = this.#state.clock.now();
     this.#log.tick(nowMs);
+    this.#reportError();
     if (this.#rewriting !== undefined || nowMs < this.#notBeforeMs) return;
     if (this.#log.needsRewrite || this.#hasGrown()) this.#begin();
+  }
+
+  #reportError(): void {
+    const { error } = this.#log;
+    const text = error?.text ?? "";
+    if (text === this.#reportedError) return;
+    this.#reportedError = text;
+    const { log } = this.#state;
+    const { directory } = this.#files;
+    if (error === undefined) log.info("AOF can be written again", { directory });
+    else log.error("AOF cannot be kept; changes are refused until it can", { directory, ...error });
   }
 
   #hasGrown(): boolean {

@@ -69,6 +69,7 @@ export async function loadAppendOnly(
 ): Promise<Loaded> {
   const text = files.readText(manifestName(fileName));
   const manifest = text === undefined ? takeOverSingleFile(files, fileName) : readManifest(text);
+  checkAllNamed(files, fileName, manifest);
   const parts = [...(manifest.base === undefined ? [] : [manifest.base]), ...manifest.increments];
   let records = 0;
   let totalBytes = 0;
@@ -107,12 +108,41 @@ function takeOverSingleFile(files: DataFiles, fileName: string): Manifest {
   const count = files.read(fd, start, 0, start.length, 0);
   files.close(fd);
   refuseRdb(start, count, `${files.directory}/${name}`);
-  files.prepare();
   if (!isInside) files.rename(outside, fileName);
   const base: Part = { name: fileName, seq: 1, type: "b" };
   const manifest: Manifest = { base, history: [], increments: [] };
   replaceFile(files, manifestName(fileName), formatManifest(manifest));
   return manifest;
+}
+
+/**
+ * A part with records in it that the manifest does not name: the manifest is missing or an old copy,
+ * and new parts would be written over it. A base may be there that no manifest named yet.
+ * @throws CodisError "unavailable"
+ */
+function checkAllNamed(files: DataFiles, fileName: string, manifest: Manifest): void {
+  const { base, history, increments } = manifest;
+  const known = new Set([base, ...history, ...increments].map((part) => part?.name));
+  const isEmpty = base === undefined && increments.length === 0;
+  const isPart = isEmpty ? /\.\d+\.(?:base|incr)\./ : /\.\d+\.incr\./;
+  for (const name of files.list()) {
+    if (!name.startsWith(`${fileName}.`) || !isPart.test(name) || known.has(name)) continue;
+    if (sizeOf(files, name) === 0) continue;
+    throw new CodisError(
+      "unavailable",
+      `Cannot load ${files.directory}: it has ${name}, which ${manifestName(fileName)} does not ` +
+        "name. Put back the manifest that belongs to it, or move the directory away to start empty",
+    );
+  }
+}
+
+function sizeOf(files: DataFiles, name: string): number {
+  const fd = files.open(name, "r");
+  try {
+    return files.size(fd);
+  } finally {
+    files.close(fd);
+  }
 }
 
 function refuseRdb(start: Buffer, count: number, path: string): void {

@@ -12,7 +12,7 @@ import { createCall, execute } from "../execute.ts";
 import { type DataFiles, diskFiles } from "../files.ts";
 import type { ServerState } from "../state.ts";
 import { AppendOnly } from "./aof.ts";
-import { loadAppendOnly, type Replay } from "./load.ts";
+import { type Loaded, loadAppendOnly, type Replay } from "./load.ts";
 
 const MINUS = 0x2d;
 const EMPTY_ARGS: Int32Array = new Int32Array(0);
@@ -30,11 +30,46 @@ const NO_PORT: ClientPort = {
 /**
  * Loads the append-only directory of the configuration into `state` and begins to write to it: sets
  * `state.journal`.
- * @throws CodisError "unavailable" when the files are damaged or cannot be opened
+ * @throws CodisError "unavailable" when another server uses the directory, or the files are damaged
+ * or cannot be opened
  */
 export async function openAppendOnly(
   state: ServerState,
   files: DataFiles = diskFiles(join(state.config.dir, state.config.appenddirname)),
+): Promise<AppendOnly> {
+  const unlock = takeDirectory(files);
+  try {
+    return await loadInto(state, files, unlock);
+  } catch (error) {
+    unlock();
+    const isOfDisk = (error as NodeJS.ErrnoException).syscall !== undefined;
+    if (!isOfDisk) throw error;
+    throw new CodisError("unavailable", `Cannot read the files in ${files.directory}`, error);
+  }
+}
+
+/** Makes the directory, and keeps other servers out. @returns what lets them in again */
+function takeDirectory(files: DataFiles): () => void {
+  let unlock: (() => void) | undefined;
+  try {
+    files.prepare();
+    unlock = files.lock();
+  } catch (error) {
+    const step = "dir must be a directory that exists and can be written to";
+    throw new CodisError("unavailable", `Cannot use ${files.directory}: ${step}`, error);
+  }
+  if (unlock !== undefined) return unlock;
+  throw new CodisError(
+    "unavailable",
+    `Cannot use ${files.directory}: another server keeps its data there. Stop that one, or name ` +
+      "another directory with --dir",
+  );
+}
+
+async function loadInto(
+  state: ServerState,
+  files: DataFiles,
+  unlock: () => void,
 ): Promise<AppendOnly> {
   const { config, databases, log, clock } = state;
   const startedMs = clock.monotonic();
@@ -51,7 +86,7 @@ export async function openAppendOnly(
     state.resetStats();
     state.slowlog.reset();
     log.info("AOF loaded", { records: loaded.records, bytes: loaded.totalBytes, seconds });
-    return openFiles(state, files, loaded);
+    return openFiles(state, files, loaded, unlock);
   } finally {
     databases.keepsExpired = false;
     state.isLoading = false;
@@ -61,10 +96,11 @@ export async function openAppendOnly(
 function openFiles(
   state: ServerState,
   files: DataFiles,
-  loaded: ConstructorParameters<typeof AppendOnly>[2],
+  loaded: Loaded,
+  unlock: () => void,
 ): AppendOnly {
   try {
-    const journal = new AppendOnly(state, files, loaded);
+    const journal = new AppendOnly(state, files, loaded, unlock);
     state.journal = journal;
     return journal;
   } catch (error) {

@@ -1,6 +1,6 @@
 /** Rewriting the append-only file while the data changes; what a kill or a power loss leaves. */
 
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { ReplyWriter } from "../../../src/resp/encoder.ts";
 import { EARLY_WRITE_BYTES } from "../../../src/server/aof/append-log.ts";
 import { EXPIRY_MS_MAX } from "../../../src/server/commands/expiry-time.ts";
@@ -174,6 +174,7 @@ test("The base is the state of the instant the rewrite began", async () => {
   const only = files.afterKill();
   const manifest = only.readText("appendonly.aof.manifest")!;
   only.set("appendonly.aof.manifest", `${manifest.split("\n")[0]!}\n`);
+  only.set("appendonly.aof.2.incr.aof", "");
   expect(digest((await startLogged(only)).own.state)).toBe(before);
 });
 
@@ -375,6 +376,12 @@ test("On a full disk keys go on expiring, in bounded memory, and are gone after 
   own.ask(["SET", "last", "1"]);
   journal.commit();
   own.clock.advance(2000);
+  const failures = spyOn(own.state.log, "error");
+  const ends = spyOn(own.state.log, "info");
+  for (let i = 0; i < 3; i++) journal.tick();
+  expect(failures.mock.calls.map(([, fields]) => fields?.text)).toEqual([
+    "No space left on device",
+  ]);
   for (const key of keys) expect(own.show("EXISTS", key)).toBe(":0");
   const waiting = /aof_buffer_length:(\d+)/.exec(journal.infoLines().join())!;
   expect(Number(waiting[1])).toBeLessThan(EARLY_WRITE_BYTES + keys[0]!.length + 1000);
@@ -387,6 +394,8 @@ test("On a full disk keys go on expiring, in bounded memory, and are gone after 
   journal.tick();
   await journal.settled();
   expect(own.show("SET", "more", "1")).toBe("+OK");
+  journal.tick();
+  expect(ends.mock.calls.at(-1)![0]).toBe("AOF can be written again");
   await expectSameAfterRestart(files, server);
 });
 

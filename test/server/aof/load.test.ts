@@ -77,6 +77,29 @@ test("An empty place is an empty manifest", async () => {
   expect(loaded.manifest).toEqual({ base: undefined, history: [], increments: [] });
 });
 
+test("Parts with records that no manifest names stop the start, and stay as they are", async () => {
+  for (const name of [BASE, FIRST]) {
+    const files = new MemoryFiles();
+    files.set(name, records(["SET", "a", "1"]));
+    await expect(load(files)).rejects.toThrow(`it has ${name}, which ${MANIFEST} does not name`);
+    expect(files.get(name)).toEqual(records(["SET", "a", "1"]));
+  }
+  // An old copy of the manifest.
+  const newer = threeFiles(records(["SET", "c", "3"]));
+  newer.set("appendonly.aof.3.incr.aof", records(["SET", "d", "4"]));
+  await expect(load(newer)).rejects.toThrow("appendonly.aof.3.incr.aof");
+});
+
+test("What a stop in the middle of a switch leaves does not stop the start", async () => {
+  const files = new MemoryFiles();
+  files.set(FIRST, "");
+  expect((await load(files)).commands).toEqual([]);
+  const rewritten = threeFiles(records(["SET", "c", "3"]));
+  rewritten.set("appendonly.aof.3.incr.aof", "");
+  rewritten.set("appendonly.aof.2.base.aof", records(["SET", "a", "1"]));
+  expect((await load(rewritten)).loaded.records).toBe(4);
+});
+
 test("A last record cut at any byte is removed, and the file then is sound", async () => {
   const whole = records(["SET", "c", "3"]);
   const torn = records(["RPUSH", "list", "one", "a\r\nb", ""]);

@@ -4,7 +4,7 @@
  */
 
 import { afterEach, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AppendOnly } from "../../../src/server/aof/aof.ts";
@@ -193,4 +193,32 @@ test("A server that finds a damaged file does not start, and says where", async 
     `damaged at offset ${at}`,
   );
   expect(Buffer.from(await Bun.file(path).arrayBuffer())).toEqual(content);
+});
+
+test("A server whose directory another one uses does not start, until that one has ended", async () => {
+  const dir = temporaryDir();
+  const child = await startChild(dir);
+  await expect(startOwnServer({ dir, appendonly: true })).rejects.toThrow(
+    "another server keeps its data there",
+  );
+  await child.kill();
+  const own = await startOwnServer({ dir, appendonly: true });
+  await expect(startOwnServer({ dir, appendonly: true })).rejects.toThrow("another server");
+  await own.close();
+  await (await startOwnServer({ dir, appendonly: true })).close();
+});
+
+test("A directory that does not exist, or is none, does not become an empty data set", async () => {
+  const dir = join(temporaryDir(), "typo");
+  const rule = "dir must be a directory that exists and can be written to";
+  await expect(startOwnServer({ dir, appendonly: true })).rejects.toThrow(rule);
+  expect(existsSync(dir)).toBe(false);
+  writeFileSync(dir, "");
+  await expect(startOwnServer({ dir, appendonly: true })).rejects.toThrow(rule);
+  rmSync(dir);
+  mkdirSync(join(dir, "appendonlydir", "appendonly.aof"), { recursive: true });
+  await expect(startOwnServer({ dir, appendonly: true })).rejects.toThrow("Cannot read");
+  rmSync(join(dir, "appendonlydir"), { recursive: true });
+  writeFileSync(join(dir, "appendonlydir"), "");
+  await expect(startOwnServer({ dir, appendonly: true })).rejects.toThrow(rule);
 });

@@ -1,10 +1,10 @@
 /**
- * flock(2) through libc: the advisory lock that all programs sharing a filesystem coordinator use.
+ * flock(2) through libc: an advisory lock on a file or directory, for all programs that ask for it.
  * It belongs to the open file description, so it falls when the file is closed or the process dies.
  */
 
 import { dlopen } from "bun:ffi";
-import { LIBC } from "../base/libc.ts";
+import { LIBC } from "./libc.ts";
 
 const LOCK_EX = 2;
 const LOCK_NB = 4;
