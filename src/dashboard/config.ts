@@ -11,6 +11,9 @@ const positive = (value: number): string | undefined =>
 const COORDINATORS = ["filesystem", "fs", "zookeeper", "zk", "etcd"];
 const METHODS = ["sync", "semi-async"];
 
+/** As in the original. Many systems empty it at a boot. */
+export const COORDINATOR_ADDR_DEFAULT = "/tmp/codis";
+
 export const DASHBOARD_CONFIG = {
   coordinator_name: {
     kind: "string",
@@ -23,8 +26,10 @@ export const DASHBOARD_CONFIG = {
   },
   coordinator_addr: {
     kind: "string",
-    default: "/tmp/codis",
-    comment: "The folder of the filesystem coordinator.",
+    default: COORDINATOR_ADDR_DEFAULT,
+    comment:
+      "The folder of the filesystem coordinator. The default, the original's, may be emptied at a " +
+      "boot, and the model of the product with it: name another for what is to last.",
     check: notEmpty,
   },
   coordinator_auth: {

@@ -20,7 +20,7 @@ import { FORWARD_SYNC } from "../model/slot.ts";
 import { openCoordinator } from "../store/open.ts";
 import { Store } from "../store/store.ts";
 import { dashboardApi } from "./api.ts";
-import { DASHBOARD_CONFIG, type DashboardConfig } from "./config.ts";
+import { COORDINATOR_ADDR_DEFAULT, DASHBOARD_CONFIG, type DashboardConfig } from "./config.ts";
 import { resolveHosts } from "./resolve.ts";
 import { Servers } from "./servers.ts";
 import { Topom } from "./topom.ts";
@@ -56,6 +56,7 @@ export interface RunningDashboard {
 export async function serveDashboard(options: ServeOptions): Promise<RunningDashboard> {
   const { config, log } = options;
   warnAboutMethod(config, log);
+  warnAboutPlace(config, log);
   const coordinator = openCoordinator(config.coordinator_name, config.coordinator_addr);
   const store = new Store(coordinator, config.product_name);
   if (options.removeLock) await removeLock(store, log);
@@ -178,4 +179,9 @@ async function removeLock(store: Store, log: Log): Promise<void> {
 function warnAboutMethod(config: DashboardConfig, log: Log): void {
   if (config.migration_method.toLowerCase() === "sync") return;
   log.warn("migration_method semi-async is not supported yet: slots move with sync");
+}
+
+function warnAboutPlace({ coordinator_addr: place }: DashboardConfig, log: Log): void {
+  if (place !== COORDINATOR_ADDR_DEFAULT) return;
+  log.warn(`the model is kept in ${place}, which a boot may empty; set coordinator_addr`);
 }
