@@ -35,7 +35,7 @@ export async function watchMove(dashboard: DashboardClient, isQuiet: boolean): P
       state = moveState(await dashboard.stats());
       failures = 0;
     } catch (error) {
-      if (++failures >= FAILURES_MAX) throw error;
+      if (!isPassing(error) || ++failures >= FAILURES_MAX) throw error;
       continue;
     }
     const nowMs = performance.now();
@@ -55,9 +55,14 @@ export async function watchMove(dashboard: DashboardClient, isQuiet: boolean): P
   };
 }
 
+/** What a dashboard that is being restarted fails with. */
+function isPassing(error: unknown): boolean {
+  return error instanceof CodisError && (error.code === "unavailable" || error.code === "timeout");
+}
+
 /**
- * Does what begins moves or watches them until it is done or a signal comes, and then says that the
- * moves are the dashboard's and go on.
+ * Waits for work that begins moves or watches them, or for a signal, and then says that the moves
+ * are the dashboard's and go on.
  * @throws CodisError "closed" then
  */
 export async function untilInterrupted<T>(address: string, work: Promise<T>): Promise<T> {

@@ -13,8 +13,8 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:f
 import { join, relative, resolve } from "node:path";
 import { CodisError, errorText } from "../../src/base/errors.ts";
 import { writeFileAtomically } from "../../src/base/files.ts";
-import { assertPortFree } from "../../src/net/listener.ts";
 import { tryFlock } from "../../src/base/flock.ts";
+import { assertPortFree } from "../../src/net/listener.ts";
 import { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, newCommand, parse } from "../flags.ts";
 import { completeModel } from "./complete-model.ts";
 import {

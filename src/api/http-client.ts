@@ -9,7 +9,7 @@ import { request as httpRequest, type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { parseAddress } from "../base/address.ts";
 import { CodisError, type ErrorCode, errorText } from "../base/errors.ts";
-import { STATUS_CAUSE } from "./http.ts";
+import { isChangeRefusal, STATUS_CAUSE } from "./http.ts";
 
 /** Upstream's limits of one call: Codis pkg/utils/rpc/api.go. */
 const CALL_TIMEOUT_MS = 60_000;
@@ -44,9 +44,8 @@ export async function callAdmin(call: Call): Promise<unknown> {
   }
   const parsed = parseJson(call, answer.body) as { Cause?: unknown } | null;
   const cause = String(parsed?.Cause ?? "");
-  const code: ErrorCode = /^(invalid xauth|changes .* are refused)/.test(cause)
-    ? "denied"
-    : "conflict";
+  const isDenied = cause.startsWith("invalid xauth") || isChangeRefusal(cause);
+  const code: ErrorCode = isDenied ? "denied" : "conflict";
   throw new CodisError(code, `[Remote Error] ${cause}`);
 }
 

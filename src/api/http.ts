@@ -157,7 +157,7 @@ function checkChange(api: AdminApi, xauth: string | undefined, request: AdminReq
   const peer = unmapped(request.remoteIp);
   // Nobody knows where a connection came from that is gone already: both addresses are empty.
   if (peer === "" || !(isLoopback(peer) || peer === unmapped(request.localIp))) {
-    throw changeRefused(`from ${peer}`, "");
+    throw changeRefused(`from ${peer || "an unknown address"}`, "");
   }
   checkPage(api, request);
 }
@@ -196,11 +196,18 @@ function hostName(host: string): string {
   return name.startsWith("[") && name.endsWith("]") ? name.slice(1, -1) : name;
 }
 
+const ARE_REFUSED = "are refused without the product's password";
+
+/** Whether an answer's cause is that the caller has not shown that it may change things. */
+export function isChangeRefusal(cause: string): boolean {
+  return cause.startsWith("changes ") && cause.includes(ARE_REFUSED);
+}
+
 /** @param rule what is wrong, up to what can be done in any case; "" when there is nothing to add */
 function changeRefused(what: string, rule: string): CodisError {
   return new CodisError(
     "denied",
-    `changes ${what} are refused without the product's password: ${rule}set product_auth here ` +
+    `changes ${what} ${ARE_REFUSED}: ${rule}set product_auth here ` +
       "and give it to the caller (proxy: product_auth, codis admin: $CODIS_PRODUCT_AUTH), or set " +
       "allow_remote_unauthenticated = true here",
   );

@@ -35,14 +35,14 @@ export interface ConnectionOwner {
   /** After a write fell short: everything has been taken now. */
   onDrain?(): void;
   /**
-   * Last event, exactly once. `error` is undefined when the connection ended in good order, and a
-   * CodisError when it is this side that cut it off.
+   * Last event, exactly once. `error` is undefined when the connection ended in good order, or a
+   * peer did not end what this side had closed; a CodisError is a reason of ours to cut it off.
    */
   onClose(error: Error | undefined): void;
 }
 
-/** Why a connection ends whose replies were more than one writer holds. */
-const OVERFULL = `limit reached: more than ${WRITER_BYTES_MAX} bytes of replies wait`;
+/** Why a connection ends when more was written than a writer holds. */
+const OVERFULL = `limit reached: more than ${WRITER_BYTES_MAX} bytes wait to be sent`;
 
 /** What is used of Bun's socket. */
 export type ConnectionSocket = Pick<

@@ -1,6 +1,6 @@
 /**
  * Pure: how many bytes all clients of a thread hold, and whom to close when it is too much: replies
- * that wait, and in the proxy requests that are not done with.
+ * that wait, and requests that have not come whole or are not done with.
  *
  * A holder reports when it holds more than OUTPUT_NOTICE_BYTES, and again until it holds less; what
  * clients hold below that is not counted. So their memory is at most

@@ -73,7 +73,7 @@ export const PROXY_CONFIG = {
     default: "",
     comment:
       "Password of the cluster's servers, and part of what callers of the admin API must know. " +
-      "Empty: changes through the admin API are taken from this machine only.",
+      "Empty: changes through the admin API are taken from this machine only, and from no web page.",
     secret: "omit",
   },
   session_auth: {

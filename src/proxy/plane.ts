@@ -23,7 +23,7 @@ import { mergeStats, type PlaneStats } from "./stats.ts";
 /** The keys of proxy.toml that the data plane reads: sizes in bytes, times in milliseconds. */
 export interface PlaneConfig extends SessionLimits, PoolLimits, RouterConfig {
   readonly proxy_max_clients: number;
-  /** Bound of the replies that wait for all clients together, all threads together; 0: none. */
+  /** Bound of what all clients of all threads hold: replies and requests; 0: none. */
   readonly proxy_max_offheap_size: number;
   /** Bound of the replies that wait for one client. */
   readonly session_output_max: number;

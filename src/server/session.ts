@@ -189,9 +189,8 @@ export class Session implements ConnectionOwner, ClientPort, OutputHolder {
     const { client } = this;
     if (isSafe) client.hasUnsafeChanges = false;
     if (!client.hasUnsafeChanges) return true;
-    this.#connection.destroy(
-      new CodisError("unavailable", "the append-only file cannot be written"),
-    );
+    const why = this.#context.server.journal?.refusal ?? "the append-only file cannot be written";
+    this.#connection.destroy(new CodisError("unavailable", why));
     return false;
   }
 

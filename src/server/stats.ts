@@ -5,7 +5,7 @@ import { ALL_COMMANDS } from "../commands/lookup.ts";
 export class ServerStats {
   connectionsReceived = 0;
   rejectedConnections = 0;
-  /** Closed because replies that waited for all clients were too many. */
+  /** Closed because replies that waited and requests in part were too many, over all clients. */
   evictedClients = 0;
   commandsProcessed = 0;
   inputBytes = 0;

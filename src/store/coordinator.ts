@@ -4,8 +4,8 @@
  * Source: Codis pkg/models/client.go.
  *
  * Node paths start with a slash (`/codis3/demo/topom`). Every call may throw CodisError
- * "unavailable" when the coordinator cannot be reached, "usage" when what names it names nothing
- * that can be used, "closed" after close().
+ * "unavailable" when the coordinator cannot be reached, "usage" when the configured place
+ * cannot be used, "closed" after close().
  */
 
 export interface Coordinator {

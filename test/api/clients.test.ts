@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import { createServer, type Socket } from "node:net";
 import { DashboardClient } from "../../src/api/dashboard-client.ts";
 import type { AdminRequest, AdminResponse } from "../../src/api/http.ts";
-import { jsonAnswer, textAnswer } from "../../src/api/http.ts";
+import { createHandler, jsonAnswer, textAnswer } from "../../src/api/http.ts";
 import { callAdmin } from "../../src/api/http-client.ts";
 import { ProxyClient } from "../../src/api/proxy-client.ts";
 import { type AdminServer, serveAdmin } from "../../src/api/serve-admin.ts";
@@ -145,6 +145,21 @@ describe("a call that fails", () => {
     answer = () => jsonAnswer(800, { Cause: cause, Stack: null });
     const error = await failureOf(new ProxyClient(server.address, "0").xping());
     expect([error.code, error.message]).toEqual(["denied", `[Remote Error] ${cause}`]);
+  });
+
+  test("is `denied` when the change is refused for whom or where it comes from", async () => {
+    const route = { method: "PUT", path: "/api/:xauth", reply: () => "OK" } as const;
+    const routes = { routes: [route], home: "/", checkXauth() {} };
+    const handle = createHandler({ ...routes, changesFromAnywhere: false, ownNames: [] });
+    const body = Buffer.alloc(0);
+    const here = { method: "PUT", target: "/api/x", headers: {}, body, localIp: "127.0.0.1" };
+    const page = { host: "evil.example" };
+    for (const [remoteIp, headers] of [["10.0.0.9", {}] as const, ["127.0.0.1", page] as const]) {
+      const refused = await handle({ ...here, remoteIp, headers });
+      answer = () => refused;
+      const error = await failureOf(new DashboardClient(server.address, "demo").reload());
+      expect(error.code).toBe("denied");
+    }
   });
 
   test("names status and address for any other status, the xauth masked", async () => {

@@ -5,8 +5,11 @@ import { jsonAnswer } from "../../src/api/http.ts";
 import { serveAdmin } from "../../src/api/serve-admin.ts";
 import { RoleProcess } from "./role-process.ts";
 
-/** A dashboard with one slot that never arrives; `onLook` is called when it is asked for it. */
-function slowDashboard(onLook: () => void): ReturnType<typeof serveAdmin> {
+/**
+ * A dashboard with one slot that never arrives; `onLook` is called when it is asked for it, and
+ * says whether slot actions are disabled.
+ */
+function slowDashboard(onLook: () => unknown): ReturnType<typeof serveAdmin> {
   const slot = { id: 7, group_id: 1, action: { index: 1, state: "pending", target_id: 2 } };
   const stats = {
     slots: [slot],
@@ -15,7 +18,7 @@ function slowDashboard(onLook: () => void): ReturnType<typeof serveAdmin> {
     slot_action: { interval: 0, disabled: false, progress: { status: "" }, executor: 0 },
   };
   return serveAdmin("127.0.0.1:0", async ({ target }) => {
-    if (target.includes("/stats/")) onLook();
+    if (target.includes("/stats/")) stats.slot_action.disabled = onLook() === true;
     if (target.includes("/rebalance/")) return jsonAnswer(200, { 7: 2 });
     return jsonAnswer(200, target.includes("/stats/") ? stats : { product_name: "demo" });
   });
@@ -39,3 +42,14 @@ for (const words of ["slot wait", "slot migrate 7 2", "rebalance --confirm --jso
     });
   }
 }
+
+test("Who watches is told at once when slot actions are disabled", async () => {
+  let looks = 0;
+  const dashboard = await slowDashboard(() => ++looks > 1);
+  await using admin = new RoleProcess();
+  admin.start("admin", "slot", "wait", "--dashboard", dashboard.address);
+  expect(await admin.ended()).toBe(1);
+  expect(admin.log).toContain("1 slots wait, but slot actions are disabled");
+  expect(looks).toBe(2);
+  await dashboard.close();
+});

@@ -206,7 +206,7 @@ describe("Connection", () => {
       send(connection, "cd");
       await endOfTurn();
       expect(events).toEqual([
-        `close limit reached: more than ${WRITER_BYTES_MAX} bytes of replies wait`,
+        `close limit reached: more than ${WRITER_BYTES_MAX} bytes wait to be sent`,
       ]);
       expect(socket.taken).toBe(isBlocked ? "a" : "");
       expect(socket.calls.at(-1)).toBe("terminate");
