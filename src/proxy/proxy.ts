@@ -25,6 +25,7 @@ import { configToJson } from "../base/config.ts";
 import { CodisError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { parseLogLevel } from "../base/log.ts";
+import { HTTP_DETECTED } from "../commands/http.ts";
 import type { ProxyModel } from "../model/proxy.ts";
 import type { Sentinel } from "../model/sentinel.ts";
 import type { Slot } from "../model/slot.ts";
@@ -53,6 +54,11 @@ export interface ProxyOptions {
 
 /** Clients come and go by the thousand: only what cut a session short is worth a line. */
 const ORDINARY_ENDS: ReadonlySet<string> = new Set(["client closed", "QUIT"]);
+
+function levelOf(reason: string): "debug" | "info" | "warn" {
+  if (reason === HTTP_DETECTED) return "warn";
+  return ORDINARY_ENDS.has(reason) ? "debug" : "info";
+}
 
 interface Parts {
   readonly options: ProxyOptions;
@@ -112,8 +118,7 @@ export class CodisProxy implements ProxyControl {
         clock: systemClock,
         onDeath: death.resolve,
         onSessionClosed: (client, reason) => {
-          const level = ORDINARY_ENDS.has(reason) ? "debug" : "info";
-          log[level]("session closed", { client, reason });
+          log[levelOf(reason)]("session closed", { client, reason });
         },
       });
       const proxy = new CodisProxy({ options, model, xauth, port, plane, admin });

@@ -12,6 +12,7 @@
 import { equalBytes } from "../base/bytes.ts";
 import { CodisError } from "../base/errors.ts";
 import { codisClass, codisKeyIndex, codisPolicy } from "../commands/codis-classes.ts";
+import { HTTP_DETECTED, isHttp } from "../commands/http.ts";
 import { ALL_COMMANDS, type Command, findKeys, lookupCommand } from "../commands/lookup.ts";
 import { FORWARD_SEMI_ASYNC, FORWARD_SYNC, type Slot } from "../model/slot.ts";
 import type { RequestDecoder } from "../resp/decoder.ts";
@@ -53,6 +54,7 @@ const SPLIT = 3;
 const LOCAL = 4;
 const REFUSE = 5;
 const LATER = 6;
+const HTTP = 7;
 const WAY_MASK = 7;
 /** Added to a way: a replica may answer. */
 const READS = 8;
@@ -141,9 +143,8 @@ export class Router {
     }
     if (command !== undefined) {
       const way = this.#ways[command.id]! & WAY_MASK;
-      if (way === REFUSE || answerBeforeAuth(session, decoder, command)) {
-        return way === REFUSE ? this.#dispatchBy(session, decoder, command) : true;
-      }
+      if (way === REFUSE || way === HTTP) return this.#dispatchBy(session, decoder, command);
+      if (answerBeforeAuth(session, decoder, command)) return true;
     }
     const name = buf.latin1Slice(args[0]!, args[1]!);
     const commandId = command?.id ?? this.#stats.unknownId(name.toUpperCase());
@@ -175,6 +176,10 @@ export class Router {
         );
       case LATER:
         session.refuse(command.id, notSupportedYet(command.name));
+        return true;
+      case HTTP:
+        this.#stats.countFail(command.id);
+        session.destroy(HTTP_DETECTED);
         return true;
       default:
         session.refuse(command.id, refusal(command, this.isCompat));
@@ -417,6 +422,8 @@ function refusal({ name, proxy }: Command, isCompat: boolean): string {
 }
 
 function wayOf(command: Command, isCompat: boolean): number {
+  // Also under compat: the original answered an error, and executed what came behind it.
+  if (isHttp(command)) return HTTP;
   const policy = isCompat ? codisPolicy(command) : command.proxy;
   const isRead = isCompat ? codisClass(command) === "R" : command.replica;
   const reads = isRead ? READS : 0;

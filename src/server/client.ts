@@ -10,6 +10,8 @@ import type { ReplyWriter } from "../resp/encoder.ts";
 export interface ClientPort {
   /** Sends what is queued, then closes. */
   close(): void;
+  /** Ends the connection at once, without what is queued; `reason` for the log. */
+  abort(reason: string): void;
   /** Bytes of replies that the peer has not taken yet. */
   backlogBytes(): number;
   /** Bytes received that are not a whole request yet. */

@@ -9,6 +9,7 @@
 
 import { assert } from "../base/assert.ts";
 import { EMPTY_BYTES } from "../base/bytes.ts";
+import { HTTP_DETECTED, isHttp } from "../commands/http.ts";
 import { ALL_COMMANDS, arityFits, type Command, lookupCommand } from "../commands/lookup.ts";
 import { DENYOOM, FAST, LOADING, NO_AUTH, SKIP_SLOWLOG, WRITE } from "../commands/spec.ts";
 import type { RequestDecoder } from "../resp/decoder.ts";
@@ -73,7 +74,7 @@ export type Request = Pick<RequestDecoder, "buf" | "args" | "argc" | "start" | "
 
 /**
  * Runs one request for `client`; exactly one reply goes to `out`, at once or, when the client is
- * waiting afterwards, through its port.
+ * waiting afterwards, through its port. Only a client that speaks HTTP is cut off without one.
  * @returns false when the request was held back: nothing happened, it is to be executed again later
  */
 export function execute(call: Call, client: Client, request: Request, out: ReplyWriter): boolean {
@@ -84,6 +85,10 @@ export function execute(call: Call, client: Client, request: Request, out: Reply
   const handler = command === undefined ? undefined : HANDLER_OF[command.id];
   const mark = out.length;
   if (command === undefined || handler === undefined) {
+    if (command !== undefined && isHttp(command) && !client.skipsGates) {
+      client.port.abort(HTTP_DETECTED);
+      return true;
+    }
     refuse(server, undefined, unknownCommand(buf, args, argc), out);
     endReply(client, out, mark);
     return true;

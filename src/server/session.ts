@@ -86,6 +86,11 @@ export class Session implements ConnectionOwner, ClientPort, OutputHolder {
     this.#countOutput();
   }
 
+  abort(reason: string): void {
+    this.client.closeAfterReply();
+    this.#connection.destroy(new CodisError("denied", reason));
+  }
+
   backlogBytes(): number {
     return this.#connection.backlogBytes;
   }

@@ -23,6 +23,7 @@ const ONE_KEY = "a command with one key goes to the backend of its slot";
 const COMMAND_IS_LOCAL = "one command table says what the proxy takes";
 const PROTOCOL_ERROR = "a null bulk as an argument is a protocol error";
 const BODY_REFUSED = "a body that cannot be read is answered with a cause";
+const HTTP_CUT_OFF = "POST and Host: are HTTP from a web page: cut off at once, as by Redis";
 const REDIS_7 = "stock commands answer as Redis 7.0";
 
 /** What ours says behind the original's refusal of a command that is about all keys. */
@@ -55,6 +56,16 @@ function transcriptRow(ids: readonly [string, string], ours: ExpectedAnswer, why
 function forEachServerRow(ids: readonly [string, string], reply: string, closed?: true) {
   const ours = closed === undefined ? { reply } : { reply, closed };
   return transcriptRow(ids, ours, NEXT_STEP_SAID);
+}
+
+/** Also under compat: what a page put behind it was executed. */
+function httpRows(id: string): Difference[] {
+  const ours = { reply: "", closed: true };
+  const codis = { file: "proxy/transcript-redis7.json", mode: "codis" } as const;
+  return [
+    ...transcriptRow([id, id], ours, HTTP_CUT_OFF),
+    { ...codis, id, ours, why: HTTP_CUT_OFF },
+  ];
 }
 
 function serverRow(file: string, id: string, reply: string, why: string): Difference {
@@ -169,6 +180,8 @@ export const DIFFERENCES: readonly Difference[] = [
     COLOCATED,
   ),
   ...transcriptRow(["116", "116"], { reply: "$-1\r\n" }, ONE_KEY),
+  ...httpRows("117"),
+  ...httpRows("118"),
   ...transcriptRow(["120", "120"], notSupportedYet("BLPOP"), NAMED_REFUSAL),
   ...transcriptRow(["121", "121"], notSupportedYet("SCRIPT"), NAMED_REFUSAL),
   ...transcriptRow(["151", "148"], { reply: "$0\r\n\r\n" }, AS_REDIS_AT_PROXY),

@@ -9,13 +9,15 @@ import { serveAdmin } from "../../src/api/serve-admin.ts";
 import { proxyXauth } from "../../src/api/xauth.ts";
 import { parseAddress } from "../../src/base/address.ts";
 import { defaultConfig } from "../../src/base/config.ts";
-import { createLog } from "../../src/base/log.ts";
+import { createLog, type Log } from "../../src/base/log.ts";
 import { SLOT, type Slot } from "../../src/model/slot.ts";
 import { TOPOM } from "../../src/model/topom.ts";
 import { PROXY_CONFIG, type ProxyConfig } from "../../src/proxy/config.ts";
 import { CodisProxy } from "../../src/proxy/proxy.ts";
 import { slotOf } from "../../src/slots/hash.ts";
 import { readGolden } from "../golden/load.ts";
+import { RecordingLog } from "../support/own-server.ts";
+import { RawConnection } from "../support/raw-connection.ts";
 import { RespClient } from "../support/resp-client.ts";
 import { TcpRedis } from "../support/tcp-redis.ts";
 
@@ -35,7 +37,11 @@ afterEach(async () => {
   for (const close of closing.splice(0).toReversed()) await close();
 });
 
-async function openProxy(threads = 1, changes: Partial<ProxyConfig> = {}): Promise<CodisProxy> {
+async function openProxy(
+  threads = 1,
+  changes: Partial<ProxyConfig> = {},
+  log: Log = LOG,
+): Promise<CodisProxy> {
   const proxy = await CodisProxy.open({
     config: {
       ...defaultConfig(PROXY_CONFIG),
@@ -44,7 +50,7 @@ async function openProxy(threads = 1, changes: Partial<ProxyConfig> = {}): Promi
       product_auth: AUTH,
       ...changes,
     },
-    log: LOG,
+    log,
     threads,
     hostAdmin: "",
     hostProxy: "",
@@ -198,6 +204,27 @@ test("A proxy without a password is changed under its own names, and under no st
   expect(await collect(hostname())).toBe('"OK"');
   expect(await collect("evil.example")).toContain("changes with Host evil.example are refused");
 });
+
+for (const threads of [1, 2]) {
+  test(`${threads} thread(s) cut HTTP off, and warn once with the client's address`, async () => {
+    const log = new RecordingLog();
+    const proxy = await openProxy(threads, {}, log as unknown as Log);
+    await proxy.fillSlots(halves());
+    await proxy.start();
+    const { port } = parseAddress(proxy.model.proxy_addr);
+    const page = await RawConnection.open(port);
+    page.send(["POST", "/", "HTTP/1.1"]);
+    page.send(["SET", "pwned", "1"]);
+    expect((await page.reply()).toString()).toBe("");
+    const client = await clientOf(proxy);
+    expect(await client.call("GET", "pwned")).toBeNull();
+    // Of a Worker's session the main thread is told by a message, sent before the one asked for.
+    await proxy.stats(0);
+    expect(log.lines.filter((line) => line.startsWith("warn"))).toEqual([
+      expect.stringMatching(/^warn: session closed .*"127\.0\.0\.1:\d+".*SECURITY ATTACK/),
+    ]);
+  });
+}
 
 describe("a proxy that cannot have its ports", () => {
   test("says which, and leaves nothing open", async () => {

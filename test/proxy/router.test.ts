@@ -2,6 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { CodisError } from "../../src/base/errors.ts";
+import { HTTP_DETECTED } from "../../src/commands/http.ts";
 import { A, B, bulk, SLOT_A, SLOT_FOO, World } from "./machines.ts";
 
 const C = "10.0.0.3:6379";
@@ -216,6 +217,31 @@ test("Commands that are unknown, not allowed or not supported yet are refused by
   expect(client.output()).toBe(badLength + badLength);
   expect(world.servers.every((server) => server.requests().length === 0)).toBe(true);
 });
+
+for (const limits of [{}, { compat: "codis" }, { session_auth: "secret" }]) {
+  test(`HTTP is cut off before anything behind it runs, with ${JSON.stringify(limits)}`, async () => {
+    const world = new World(limits);
+    await world.halves();
+    const named = ["POST / HTTP/1.1", "post /", "Host: 10.0.0.9:19000", "hOsT:"];
+    for (const line of named) {
+      const client = world.client();
+      client.sendRaw(`${line}\r\nSET pwned 1\r\n`);
+      client.send("SET pwned 2");
+      expect(client.output()).toBe("");
+      expect(client.wire.isDestroyed).toBe(true);
+    }
+    const client = world.client();
+    client.sendWords(["POST"]);
+    expect(client.wire.isDestroyed).toBe(true);
+    expect(world.servers.flatMap((server) => server.requests())).toEqual([]);
+    expect(world.closed.map(({ reason }) => reason)).toEqual(Array(5).fill(HTTP_DETECTED));
+    expect(world.stats.snapshot()).toMatchObject({ total: 5, fails: 5, redisErrors: 0 });
+    // A key, a value and a longer name are no command name.
+    const other = world.client();
+    other.send("AUTH secret", "GET POST", "SET host: POST", "POSTS");
+    expect(other.wire.isDestroyed).toBe(false);
+  });
+}
 
 test("A command with a subcommand finds its key behind it", async () => {
   const world = new World();

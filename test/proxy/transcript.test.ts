@@ -67,6 +67,10 @@ class Client {
     });
   }
 
+  get hasClosed(): boolean {
+    return this.#hasClosed;
+  }
+
   async #until(isThere: () => boolean): Promise<void> {
     while (!isThere() && !this.#hasClosed) {
       await new Promise<void>((resolve) => {
@@ -162,7 +166,7 @@ async function runScenario(
     if (started) await plane.start();
     for (const row of rows) {
       let client = clients.get(row.conn);
-      if (client === undefined) {
+      if (client === undefined || client.hasClosed) {
         client = new Client();
         await client.open(port.port);
         clients.set(row.conn, client);

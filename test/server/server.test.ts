@@ -10,6 +10,7 @@ import { type OwnServerProcess, type RecordingLog, startOwnServer } from "../sup
 import { RawConnection } from "../support/raw-connection.ts";
 import { RespClient } from "../support/resp-client.ts";
 import { StalledClients } from "../support/stalled-clients.ts";
+import { TcpRedis } from "../support/tcp-redis.ts";
 
 /** For tests that move hundreds of megabytes, on a machine that is busy with others. */
 const SLOW_MS = 60_000;
@@ -112,6 +113,34 @@ describe("A server's connections", () => {
       }).catch(reject);
     });
     expect(received).toBe("+PONG\r\n+PONG\r\n");
+  });
+
+  test("HTTP is cut off without a word before what is behind it runs, as by redis-server", async () => {
+    const server = await start();
+    const stock = await TcpRedis.start();
+    const lines = ["POST / HTTP/1.1", "post", "Host: 10.0.0.9", "*1\r\n$5\r\nhOST:"];
+    try {
+      for (const { port } of [stock, server]) {
+        for (const line of lines) {
+          const bytes = `SET asked 1\r\n${line}\r\nSET pwned 1\r\n`;
+          expect([port, await replyUntilClose(port, bytes)]).toEqual([port, ""]);
+        }
+        const client = await RawConnection.open(port);
+        expect((await client.ask(["EXISTS", "asked", "asked"])).toString()).toBe(":2\r\n");
+        expect((await client.ask(["EXISTS", "pwned"])).toString()).toBe(":0\r\n");
+        client.close();
+      }
+    } finally {
+      await stock.stop();
+    }
+    const warning =
+      /^warn: closed a client .*"127\.0\.0\.1:\d+".*Possible SECURITY ATTACK detected/;
+    expect(server.log.lines.filter((line) => warning.test(line)).length).toBe(lines.length);
+  });
+
+  test("before the password HTTP is cut off too", async () => {
+    const { port } = await start({ requirepass: "secret" });
+    expect(await replyUntilClose(port, "POST / HTTP/1.1\r\nAUTH secret\r\n")).toBe("");
   });
 
   test("one client too many is told so and closed", async () => {

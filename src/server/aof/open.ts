@@ -20,6 +20,7 @@ const EMPTY_ARGS: Int32Array = new Int32Array(0);
 /** The replayed log has no connection. */
 const NO_PORT: ClientPort = {
   close() {},
+  abort() {},
   backlogBytes: () => 0,
   pendingBytes: () => 0,
   authenticated() {},
