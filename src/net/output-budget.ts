@@ -3,9 +3,11 @@
  * that wait, and requests that have not come whole or are not done with.
  *
  * A holder reports when it holds more than OUTPUT_NOTICE_BYTES, and again until it holds less; what
- * clients hold below that is not counted. So their memory is at most
+ * clients hold below that is not counted. Nor is what the holder of most holds, up to `spareBytes`:
+ * one client alone may do whatever is allowed to one, however small `maxBytes` is. So their memory
+ * is at most
  *
- *   maxBytes + clients * OUTPUT_NOTICE_BYTES + what is written between two reports
+ *   maxBytes + spareBytes + clients * OUTPUT_NOTICE_BYTES + what is written between two reports
  */
 
 import { assert } from "../base/assert.ts";
@@ -24,13 +26,20 @@ export interface OutputHolder {
 export class OutputBudget {
   maxBytes: number;
   readonly #limit: string;
+  readonly #spareBytes: number;
   #totalBytes = 0;
   readonly #holders = new Map<OutputHolder, number>();
+  /** Held most when that was last looked at, which is only when it matters. */
+  #spared: OutputHolder | undefined;
 
-  /** @param limit what the config calls `maxBytes` */
-  constructor(limit: string, maxBytes: number) {
+  /**
+   * @param limit what the config calls `maxBytes`, for who is closed for it
+   * @param spareBytes what the holder of most may hold beside it; if it has more, all of it counts
+   */
+  constructor(limit: string, maxBytes: number, spareBytes = 0) {
     this.#limit = limit;
     this.maxBytes = maxBytes;
+    this.#spareBytes = spareBytes;
   }
 
   /** As reported. */
@@ -38,17 +47,30 @@ export class OutputBudget {
     return this.#totalBytes;
   }
 
-  /** `holder` now holds `bytes`. While all together are over the limit, closes who holds most. */
+  /** `holder` now holds `bytes`. While what counts is over the limit, closes who holds most. */
   report(holder: OutputHolder, bytes: number): void {
     this.#set(holder, bytes);
-    if (this.#totalBytes > this.maxBytes) this.#refresh();
-    while (this.#totalBytes > this.maxBytes) this.#largest().closeFor(this.#limit);
+    if (this.#countedBytes() > this.maxBytes) this.#refresh();
+    while (this.#countedBytes() > this.maxBytes) {
+      this.#spared = this.#largest();
+      if (this.#countedBytes() > this.maxBytes) this.#spared.closeFor(this.#limit);
+    }
+  }
+
+  #countedBytes(): number {
+    if (this.#spared === undefined) return this.#totalBytes;
+    const spared = this.#holders.get(this.#spared)!;
+    return spared > this.#spareBytes ? this.#totalBytes : this.#totalBytes - spared;
   }
 
   #set(holder: OutputHolder, bytes: number): void {
     this.#totalBytes += bytes - (this.#holders.get(holder) ?? 0);
-    if (bytes === 0) this.#holders.delete(holder);
-    else this.#holders.set(holder, bytes);
+    if (bytes > 0) {
+      this.#holders.set(holder, bytes);
+      return;
+    }
+    this.#holders.delete(holder);
+    if (this.#spared === holder) this.#spared = undefined;
   }
 
   /** Sockets take bytes without a report. */

@@ -98,7 +98,7 @@ export const PROXY_CONFIG = {
     comment:
       "Replies that wait for slow clients, and requests that have come in part or wait, of all " +
       "clients together; above this whoever holds most is disconnected. Each thread has its equal " +
-      "share, at least 16mb; 0 is no bound.",
+      "share, at least 16mb, and beside it room for one value of any size (512mb); 0 is no bound.",
   },
   proxy_heap_placeholder: {
     kind: "size",

@@ -19,6 +19,7 @@ import { OutputBudget } from "../net/output-budget.ts";
 import { systemErrorText } from "../net/system-error.ts";
 import { atTurnEnd, REST_MAX_US, setLateRest } from "../net/turn-end.ts";
 import type { RequestDecoder } from "../resp/decoder.ts";
+import { PROXY_LIMITS } from "../resp/request-limits.ts";
 import { type Backend, type BackendPort, DIAL_TIMEOUT_MS } from "./backend.ts";
 import { BackendPool } from "./backend-pool.ts";
 import type { PassagePort } from "./forward.ts";
@@ -47,6 +48,12 @@ const CLOSE_LINGER_MS = 500;
 
 /** What one thread lets replies that wait take, however little the file allows. */
 const OUTPUT_BYTES_MIN = 16 * 1024 * 1024;
+/**
+ * What one client of a thread may hold beside it: the largest value, and what comes with it of
+ * keys, of requests behind it and of replies. Without it the largest value that a proxy takes would
+ * depend on the number of its threads.
+ */
+const OUTPUT_BYTES_SPARE = PROXY_LIMITS.bulkBytes + OUTPUT_BYTES_MIN;
 
 /** What the threads of one proxy have in common. */
 export interface SharedState {
@@ -92,7 +99,9 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
   ) {
     this.limits = config;
     this.sessionOutputMax = config.session_output_max;
-    this.budget = new OutputBudget("proxy_max_offheap_size", outputBytesMax(config, shared));
+    const share = outputBytesMax(config, shared);
+    const limit = `proxy_max_offheap_size (raise it; ${share} bytes of it are each thread's)`;
+    this.budget = new OutputBudget(limit, share, OUTPUT_BYTES_SPARE);
     this.#clock = clock;
     this.#shared = shared;
     this.#onSessionClosed = onSessionClosed;

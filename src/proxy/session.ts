@@ -398,7 +398,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
   }
 
   closeFor(limit: string): void {
-    this.destroy(`limit reached: ${limit}`);
+    this.destroy(`limit reached: ${limit}: its replies and request held ${this.heldBytes} bytes`);
   }
 
   /** Looks at the clock. Called about every half second. */

@@ -201,6 +201,21 @@ describe("A proxy", () => {
     while (!idle.isLost) expect(await sessionsOf(proxy)).toBeLessThan(2);
   });
 
+  test("passes the largest value whatever its threads, and reads it back", async () => {
+    const redis = await programs.redis();
+    const proxy = await programs.proxy({ backends: [redis.port], threads: 16 });
+    const client = await RespClient.connect(proxy.port);
+    const value = Buffer.alloc(512 * MIB, "v");
+    expect(await client.call("SET", "large", value)).toBe("OK");
+    const read = (await client.call("GET", "large")) as Buffer;
+    expect(read.equals(value)).toBe(true);
+    process.stdout.write(
+      `a value of 512 MiB took ${(peakResidentBytes(proxy.pid) / MIB).toFixed(0)} MiB\n`,
+    );
+    client.close();
+    await redis.stop();
+  }, 120_000);
+
   test("closes silently at a request beyond what it takes", async () => {
     const proxy = await startProxy("");
     const { port } = proxy;

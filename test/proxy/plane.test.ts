@@ -11,6 +11,7 @@ import { openPlane, type Plane, type PlaneConfig } from "../../src/proxy/plane.t
 import { encodeRequest } from "../../src/resp/encoder.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { RawConnection } from "../support/raw-connection.ts";
+import { RespClient } from "../support/resp-client.ts";
 import { ScriptedTarget } from "../support/scripted-target.ts";
 import { TcpRedis } from "../support/tcp-redis.ts";
 import { bulk, SLOT_FOO, slotOf, TEST_CONFIG } from "./machines.ts";
@@ -295,6 +296,29 @@ test("Values up to 8 MiB pass both ways, also early and cut in chunks", async ()
   await close(opened);
 });
 
+test("A value larger than a thread's share passes, and two of them together do not", async () => {
+  const opened = await open(1, { proxy_max_offheap_size: 1 });
+  const client = await RespClient.connect(opened.port.port);
+  const value = Buffer.alloc(24 * 1024 * 1024, "v");
+  expect(await client.call("SET", "large", value)).toBe("OK");
+  const read = (await client.call("GET", "large")) as Buffer;
+  expect(read.equals(value)).toBe(true);
+  expect(opened.reasons).toEqual([]);
+  const begun = Buffer.concat([Buffer.from("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$30000000\r\n"), value]);
+  const others = [1, 2].map(() => RespClient.connect(opened.port.port));
+  const ends = (await Promise.all(others)).map((other) => other.raw(begun, 1));
+  expect((await Promise.race(ends).catch((error) => error)).message).toContain("connection lost");
+  expect(opened.reasons).toEqual([
+    expect.stringMatching(
+      /^limit reached: proxy_max_offheap_size \(raise it; 16777216 bytes .* held \d{8} bytes$/,
+    ),
+  ]);
+  for (const other of await Promise.all(others)) other.close();
+  await Promise.allSettled(ends);
+  client.close();
+  await close(opened);
+}, 60_000);
+
 test("Clients that send and never read are bounded in memory, and others are served", async () => {
   const maxBytes = 32 * 1024 * 1024;
   const opened = await open(1, {
@@ -331,7 +355,9 @@ test("Clients that send and never read are bounded in memory, and others are ser
     const reply = await good.ask(["GET", "big"]);
     expect(reply.length).toBe(256 * 1024 + 11);
   }
-  expect(opened.reasons[0]).toMatch(/^limit reached: (session_output_max|proxy_max_offheap_size)$/);
+  expect(opened.reasons[0]).toMatch(
+    /^limit reached: (session_output_max|proxy_max_offheap_size \(raise it;)/,
+  );
   for (const socket of silent) socket.terminate();
   expect((await good.ask(["PING"])).toString()).toBe("+PONG\r\n");
   good.close();
