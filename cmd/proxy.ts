@@ -8,6 +8,7 @@ import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { maxDescriptors } from "../src/api/metrics.ts";
+import { parseAddress } from "../src/base/address.ts";
 import { CodisError } from "../src/base/errors.ts";
 import type { Log } from "../src/base/log.ts";
 import { decodeRecord } from "../src/model/encode.ts";
@@ -136,11 +137,25 @@ function checkFlags(flags: Readonly<Record<string, unknown>>): void {
     const text = `--${name} is not supported yet: name the dashboard itself, with --dashboard`;
     throw new CodisError("usage", text);
   }
-  const { ulimit } = flags as ProxyFlags;
+  const { ulimit, dashboard, hostAdmin, hostProxy } = flags as ProxyFlags;
+  checkAddress("--dashboard", dashboard);
+  checkAddress("--host-admin", hostAdmin);
+  checkAddress("--host-proxy", hostProxy);
   const limit = maxDescriptors();
   if (ulimit !== undefined && !(limit >= ulimit)) {
     throw new CodisError("limit", `ulimit too small: ${limit}, should be at least ${ulimit}`);
   }
+}
+
+/** Before any port is bound: a wrong address stays wrong. */
+function checkAddress(option: string, text: string | undefined): void {
+  if (text === undefined) return;
+  try {
+    if (parseAddress(text).port > 0) return;
+  } catch (error) {
+    if (!(error instanceof CodisError)) throw error;
+  }
+  throw new CodisError("usage", `Cannot use ${option} '${text}': it must be host:port`);
 }
 
 /** The slots of a file, checked; undefined when the file says null, which the original ignores. */
