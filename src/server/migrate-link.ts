@@ -2,15 +2,12 @@
  * The connection over which keys leave for one target (`host:port` as the caller wrote it).
  * Requests of several moves are pipelined; replies are single lines, in order.
  *
- *   dial ──> AUTH, CLIENT INFO, CLIENT KILL of a failed link ──> open: SELECT, SLOTSRESTORE ...
- *     └───────────────┴── failure: every move that waits         └──> idle ──> close
- *                         hears why, no key is removed here
+ *   dial ──> AUTH ──> introduction ──> open: SELECT, SLOTSRESTORE ...
+ *     └───────┴────────────┴──────────── failure: every move that waits  └──> idle ──> close
+ *                                        hears why, no key is removed here
  *
- * A link that fails with requests unanswered may have left them in the target's socket, to be
- * executed after newer ones. So the next link first has the target close that connection: what the
- * target has not executed by then it never will. The target knows it by the address that CLIENT
- * INFO told, which behind NAT is not ours; a number, CLIENT ID, could be another client's after a
- * restart. Redis before 6.2 tells no address: there our own must do.
+ * The introduction (link-introduction.ts) has the target close what is left of earlier links, so
+ * that no old copy of a key arrives late over a newer value.
  *
  * A target of the redis family knows no SLOTSRESTORE: it gets a RESTORE per key instead, and the
  * first move over a link is sent twice.
@@ -24,6 +21,7 @@ import { isUnknownCommand } from "../commands/family.ts";
 import type { Connection, ConnectionOwner } from "../net/connection.ts";
 import { dial } from "../net/dial.ts";
 import type { ReplyWriter } from "../resp/encoder.ts";
+import type { LinkIntroduction } from "./link-introduction.ts";
 
 const CONNECT_FAILED = "IOERR error or timeout connecting to the client";
 export const WRITE_FAILED = "IOERR error or timeout writing to target";
@@ -37,12 +35,9 @@ const LF = 0x0a;
 const PLUS = 0x2b;
 const MINUS = 0x2d;
 const COLON = 0x3a;
-const DOLLAR = 0x24;
-/** The reply to CLIENT INFO after its length: one line of text, and the end of the bulk. */
-const INFO_LINES = 2;
 
 /** What a reply answers. */
-export type Step = "auth" | "info" | "kill" | "select" | "slotsrestore" | "restore";
+export type Step = "auth" | "select" | "slotsrestore" | "restore";
 
 /** Whom the link tells. `Move` is whatever the owner puts in. */
 export interface LinkOwner<Move> {
@@ -70,7 +65,7 @@ interface Expected<Move> {
   readonly step: Step;
   /** Nothing more of the move follows. */
   readonly isLast: boolean;
-  /** Undefined for what opens the link. */
+  /** Undefined for AUTH. */
   readonly move: Move | undefined;
   readonly timeoutMs: number;
 }
@@ -87,14 +82,13 @@ export class MigrationLink<Move> implements ConnectionOwner {
 
   readonly #owner: LinkOwner<Move>;
   readonly #expected = new Fifo<Expected<Move>>();
+  readonly #introduction: LinkIntroduction;
   /** Addresses of links that failed with requests unanswered. */
-  readonly #toKill: string[];
+  readonly #failedLinks: string[];
   #connection: Connection | undefined;
   #isClosed = false;
-  /** Ours, as the target sees it. */
-  #seenAs: string | undefined;
-  /** Lines of the reply to CLIENT INFO that are still to come. */
-  #infoLines = 0;
+  #isIntroducing = false;
+  #timeoutMs = 0;
   #dbIndex = -1;
   #line: Buffer[] = [];
   #lineBytes = 0;
@@ -102,12 +96,19 @@ export class MigrationLink<Move> implements ConnectionOwner {
   #backlog = 0;
 
   /**
-   * @param toKill shared by all links to this target; addresses leave it once they are dealt with
+   * @param introduction of this link alone
+   * @param failedLinks shared by all links to this target; the introduction takes from it
    */
-  constructor(owner: LinkOwner<Move>, address: string, toKill: string[]) {
+  constructor(
+    owner: LinkOwner<Move>,
+    address: string,
+    introduction: LinkIntroduction,
+    failedLinks: string[],
+  ) {
     this.#owner = owner;
     this.address = address;
-    this.#toKill = toKill;
+    this.#introduction = introduction;
+    this.#failedLinks = failedLinks;
   }
 
   get isIdle(): boolean {
@@ -119,26 +120,31 @@ export class MigrationLink<Move> implements ConnectionOwner {
    * @param password of this server, "" for none; the target's must be the same
    */
   connect(host: string, port: number, password: string, timeoutMs: number): void {
+    this.#timeoutMs = timeoutMs;
     dial(host, port, { timeoutMs }, (connection) => {
       this.#connection = connection;
       return this;
     }).then(
       () => {
-        if (!this.#isClosed) this.#introduce(password, timeoutMs);
+        if (this.#isClosed) return;
+        if (password === "") this.#introduce();
+        else this.#authenticate(password);
       },
       (error: unknown) => this.#fail(connectFailure(error)),
     );
   }
 
-  /** All of it is answered before the first key leaves: only then a failed link can be named. */
-  #introduce(password: string, timeoutMs: number): void {
-    if (password !== "") this.#request(["AUTH", password], "auth", undefined, timeoutMs);
-    this.#request(["CLIENT", "INFO"], "info", undefined, timeoutMs);
-    for (const address of this.#toKill) {
-      this.#request(["CLIENT", "KILL", address], "kill", undefined, timeoutMs);
-    }
+  #authenticate(password: string): void {
+    this.#request(["AUTH", password], "auth", undefined, this.#timeoutMs);
     this.#connection!.markDirty();
     this.#armTimer();
+  }
+
+  #introduce(): void {
+    this.#isIntroducing = true;
+    this.#introduction.begin(this.#connection!.out);
+    this.#connection!.markDirty();
+    this.#setTimer(this.#timeoutMs);
   }
 
   /** Sends a move's keys. The link is open. */
@@ -183,6 +189,10 @@ export class MigrationLink<Move> implements ConnectionOwner {
   // -- ConnectionOwner --------------------------------------------------------------------------
 
   onData(chunk: Buffer): void {
+    if (this.#isIntroducing) {
+      this.#introduced(chunk);
+      return;
+    }
     let from = 0;
     for (let end = chunk.indexOf(LF); end >= 0; end = chunk.indexOf(LF, from)) {
       const first = this.#line[0]?.[0] ?? chunk[from]!;
@@ -211,17 +221,16 @@ export class MigrationLink<Move> implements ConnectionOwner {
 
   #replied(firstByte: number, line: string): void {
     const expected = this.#expected.peek();
-    const isInfo = expected?.step === "info";
-    if (isInfo && this.#hasMoreInfo(firstByte, line)) return;
     const isLine = firstByte === PLUS || firstByte === MINUS || firstByte === COLON;
-    if (expected === undefined || !(isLine || isInfo)) {
+    if (expected === undefined || !isLine) {
       this.#fail(READ_FAILED);
       return;
     }
     this.#expected.shift();
     const { step, isLast, move } = expected;
     if (move === undefined) {
-      this.#introduced(step, firstByte, line);
+      if (firstByte === PLUS) this.#introduce();
+      else this.#fail(`${STEP_FAILED}, auth failed`);
       return;
     }
     const isRestore = step === "slotsrestore" || step === "restore";
@@ -239,42 +248,36 @@ export class MigrationLink<Move> implements ConnectionOwner {
     if (isLast) this.#owner.restored(move);
   }
 
-  /** Takes a line of the reply to CLIENT INFO. @returns whether another one follows */
-  #hasMoreInfo(firstByte: number, line: string): boolean {
-    if (this.#infoLines === 0) {
-      // An error is the whole reply.
-      if (firstByte === DOLLAR) this.#infoLines = INFO_LINES;
-      return firstByte === DOLLAR;
+  #introduced(chunk: Buffer): void {
+    const connection = this.#connection!;
+    const progress = this.#introduction.receive(chunk, connection.out);
+    if (connection.backlogBytes > 0) connection.markDirty();
+    if (progress === "noauth") this.#fail(`${STEP_FAILED}, select failed`);
+    else if (progress === "broken") this.#fail(READ_FAILED);
+    else if (progress === "step") this.#setTimer(this.#timeoutMs);
+    else if (progress === "open") {
+      clearTimeout(this.#timer);
+      this.#isIntroducing = false;
+      this.isOpen = true;
+      this.#owner.opened(this);
     }
-    this.#seenAs ??= /(?:^| )addr=(\S+)/.exec(line)?.[1];
-    return --this.#infoLines > 0;
-  }
-
-  /** A step of the introduction is answered. */
-  #introduced(step: Step, firstByte: number, line: string): void {
-    if (step === "auth" && firstByte !== PLUS) {
-      this.#fail(`${STEP_FAILED}, auth failed`);
-      return;
-    }
-    // Any other answer will do: the connection is closed, or it was gone already.
-    if (step === "kill" && !line.startsWith("-NOAUTH")) this.#toKill.shift();
-    this.#armTimer();
-    if (this.#expected.length > 0) return;
-    this.isOpen = true;
-    this.#owner.opened(this);
   }
 
   #armTimer(): void {
     clearTimeout(this.#timer);
     const head = this.#expected.peek();
-    if (head === undefined) return;
-    this.#backlog = this.#connection!.backlogBytes;
-    this.#timer = setTimeout(() => this.#timedOut(), head.timeoutMs);
+    if (head !== undefined) this.#setTimer(head.timeoutMs);
   }
 
-  #timedOut(): void {
+  #setTimer(timeoutMs: number): void {
+    clearTimeout(this.#timer);
+    this.#backlog = this.#connection!.backlogBytes;
+    this.#timer = setTimeout(() => this.#timedOut(timeoutMs), timeoutMs);
+  }
+
+  #timedOut(timeoutMs: number): void {
     const backlog = this.#connection!.backlogBytes;
-    if (backlog > 0 && backlog < this.#backlog) this.#armTimer();
+    if (backlog > 0 && backlog < this.#backlog) this.#setTimer(timeoutMs);
     else this.#fail(backlog > 0 ? WRITE_FAILED : READ_FAILED);
   }
 
@@ -292,7 +295,9 @@ export class MigrationLink<Move> implements ConnectionOwner {
     for (let next = this.#expected.shift(); next !== undefined; next = this.#expected.shift()) {
       if (next.move !== undefined) moves.add(next.move);
     }
-    if (isUnanswered) this.#toKill.push(this.#seenAs ?? this.#connection!.localAddress);
+    if (isUnanswered) {
+      this.#failedLinks.push(this.#introduction.seenAs ?? this.#connection!.localAddress);
+    }
     this.isOpen = false;
     this.#connection?.destroy();
     this.#owner.closed(this);

@@ -22,6 +22,7 @@ import { crc32, hashTag, tagEnd, tagStart } from "../slots/hash.ts";
 import { entryKeyLength, entryKeyOffset, entryMemory } from "./arena/entry.ts";
 import type { Client } from "./client.ts";
 import type { Keyspace } from "./keyspace.ts";
+import { LinkIntroduction } from "./link-introduction.ts";
 import { type LinkOwner, MigrationLink, WRITE_FAILED } from "./migrate-link.ts";
 import { PAYLOAD_BYTES_MAX, writePayload } from "./rdb/write.ts";
 import type { ServerState } from "./state.ts";
@@ -90,7 +91,8 @@ export class Migrations implements LinkOwner<Move> {
   readonly #state: ServerState;
   readonly #random: () => number;
   readonly #links = new Map<string, MigrationLink<Move>>();
-  readonly #toKill = new Map<string, string[]>();
+  /** By target, addresses of links that failed with requests unanswered. */
+  readonly #failedLinks = new Map<string, string[]>();
   /** CRC32 of the tags on their way. */
   readonly #locks = new Set<number>();
   #waitingForLock: Move[] = [];
@@ -123,8 +125,7 @@ export class Migrations implements LinkOwner<Move> {
       out,
     };
     client.isWaiting = true;
-    // An empty slot needs no target.
-    if (subject.kind === "slot" && db.slotSize(subject.slot) === 0) this.#succeed(move);
+    if (this.#needsNoTarget(move)) this.#succeed(move);
     else this.#connect(move);
     move.out = undefined;
   }
@@ -215,9 +216,16 @@ export class Migrations implements LinkOwner<Move> {
     this.#state.databases.nowMs = this.#state.clock.now();
   }
 
+  /** Who hears that a slot is empty may let clients write at the target: nothing may be on its way. */
+  #needsNoTarget({ subject, db, target }: Move): boolean {
+    if (subject.kind !== "slot" || db.slotSize(subject.slot) > 0) return false;
+    const failed = this.#failedLinks.get(addressOf(target));
+    return failed === undefined || failed.length === 0;
+  }
+
   #connect(move: Move): void {
     const { host, port, timeoutMs } = move.target;
-    const address = `${host}:${port}`;
+    const address = addressOf(move.target);
     let link = this.#links.get(address);
     if (link === undefined) {
       const number = /^\d{1,5}$/.test(port) ? Number(port) : 0;
@@ -225,7 +233,7 @@ export class Migrations implements LinkOwner<Move> {
         this.failed(move, WRITE_FAILED);
         return;
       }
-      link = new MigrationLink<Move>(this, address, this.#killsFor(address));
+      link = this.#createLink(address);
       this.#links.set(address, link);
       link.connect(host, number, this.#state.config.requirepass, timeoutMs);
     }
@@ -234,9 +242,17 @@ export class Migrations implements LinkOwner<Move> {
     else link.waiting.push(move);
   }
 
-  #killsFor(address: string): string[] {
-    const known = this.#toKill.get(address) ?? [];
-    this.#toKill.set(address, known);
+  #createLink(address: string): MigrationLink<Move> {
+    const { linkNames, log } = this.#state;
+    const failed = this.#failedLinksTo(address);
+    const name = linkNames.next(address);
+    const introduction = new LinkIntroduction({ target: address, name, failed, log });
+    return new MigrationLink<Move>(this, address, introduction, failed);
+  }
+
+  #failedLinksTo(address: string): string[] {
+    const known = this.#failedLinks.get(address) ?? [];
+    this.#failedLinks.set(address, known);
     return known;
   }
 
@@ -381,6 +397,10 @@ export class Migrations implements LinkOwner<Move> {
     for (const client of clients) client.port.executeAgain();
     for (const move of moves) this.#choose(move);
   }
+}
+
+function addressOf({ host, port }: Target): string {
+  return `${host}:${port}`;
 }
 
 function lockOf(key: Buffer): number {

@@ -4,11 +4,13 @@
  */
 
 import { randomBytes } from "node:crypto";
+import { resolve } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import type { Client } from "./client.ts";
 import type { RuntimeConfig, ServerConfig } from "./config.ts";
 import { Databases } from "./databases.ts";
+import { LinkNames, sourceIdentity } from "./link-name.ts";
 import { Migrations } from "./migrate.ts";
 import { Slowlog } from "./slowlog.ts";
 import { ServerStats } from "./stats.ts";
@@ -52,6 +54,9 @@ export class ServerState {
   readonly runId = randomBytes(20).toString("hex");
   /** Where the server listens, once it does. */
   port: number;
+  /** Absolute, as it was at the start. */
+  readonly #dir: string;
+  #linkNames: LinkNames | undefined;
   /** Set while changes are kept; execute.ts tells it. */
   journal: Journal | undefined = undefined;
   /** Keys on their way to other servers. */
@@ -68,10 +73,20 @@ export class ServerState {
     this.clock = clock;
     this.log = log;
     this.port = config.port;
+    this.#dir = resolve(config.dir);
     this.startedMs = clock.now();
     this.databases = new Databases(config.databases, this.startedMs);
     this.stats = new ServerStats();
     this.migrations = new Migrations(this);
+  }
+
+  /** Names of links to targets; asked for once the server listens. */
+  get linkNames(): LinkNames {
+    this.#linkNames ??= new LinkNames(
+      sourceIdentity(this.config.bind, this.port, this.#dir),
+      this.runId,
+    );
+    return this.#linkNames;
   }
 
   /** Bytes that count against maxmemory: what keys take, and replies nobody has taken yet. */

@@ -1,7 +1,7 @@
 /**
  * A server that does as a test says: it takes requests, one after the other, and answers only when
- * told to. One connection at a time is its current one; a new one takes its place. CLIENT INFO it
- * answers by itself, in its place: at once, or behind the answer to AUTH.
+ * told to. One connection at a time is its current one; a new one takes its place. CLIENT SETNAME
+ * and CLIENT LIST it answers by itself.
  */
 
 import { REQUEST_READY, RequestDecoder } from "../../src/resp/decoder.ts";
@@ -10,14 +10,15 @@ export class ScriptedTarget {
   readonly port: number;
   /** Connections accepted so far. */
   connections = 0;
-  /** What CLIENT INFO tells of the peer's address; undefined: it is not known, as before 6.2. */
-  seenAs: string | undefined;
+  /** What CLIENT LIST shows: `refused` answers an error, `all` shows those that are closed too. */
+  list: "alive" | "all" | "refused" = "alive";
+  /** Names of all connections so far; the nth is seen as `203.0.113.9:40001`, and so on. */
+  readonly names: string[] = [];
   readonly #listener: Bun.TCPSocketListener;
   #socket: Bun.Socket<undefined> | undefined;
   #decoder = new RequestDecoder("server");
   readonly #requests: Buffer[][] = [];
   #isConnected = false;
-  #infoOwed = "";
   #wake: () => void = () => {};
 
   constructor() {
@@ -56,9 +57,9 @@ export class ScriptedTarget {
         const { args } = decoder;
         words.push(Buffer.from(decoder.buf.subarray(args[2 * i], args[2 * i + 1])));
       }
-      if (words.join(" ") !== "CLIENT INFO") this.#requests.push(words);
-      else if (this.#requests.length === 0) this.reply(this.#clientInfo());
-      else this.#infoOwed = this.#clientInfo();
+      const answer = this.#ownAnswer(words.map(String));
+      if (answer === undefined) this.#requests.push(words);
+      else this.reply(answer);
     }
     this.#wake();
   }
@@ -69,10 +70,18 @@ export class ScriptedTarget {
     return this.#requests.shift()!;
   }
 
-  #clientInfo(): string {
-    if (this.seenAs === undefined) return "-ERR Unknown subcommand\r\n";
-    const text = `id=7 addr=${this.seenAs} laddr=10.0.0.2:6379 fd=8 name= db=0\n`;
-    return `$${text.length}\r\n${text}\r\n`;
+  #ownAnswer([command, subcommand, name]: readonly string[]): string | undefined {
+    if (command !== "CLIENT" || subcommand === "KILL") return undefined;
+    if (subcommand === "SETNAME") {
+      this.names.push(name!);
+      return "+OK\r\n";
+    }
+    if (this.list === "refused") return "-ERR unknown command 'CLIENT'\r\n";
+    const lines = this.names.map(
+      (text, i) => `id=${i} addr=203.0.113.9:${40_001 + i} name=${text}\n`,
+    );
+    const shown = lines.slice(this.list === "all" ? 0 : -1).join("");
+    return `$${shown.length}\r\n${shown}\r\n`;
   }
 
   /** The next request as text, payloads as `<payload>`. */
@@ -86,8 +95,7 @@ export class ScriptedTarget {
 
   /** Sends these bytes on the current connection. */
   reply(text: string): void {
-    this.#socket!.write(text + this.#infoOwed);
-    this.#infoOwed = "";
+    this.#socket!.write(text);
   }
 
   /** Says that nothing more comes on the current connection; it lives until the peer closes it. */
