@@ -5,6 +5,8 @@
  *   AdminRequest ──> clean path? ──> route? ──> xauth? ──> may change things? ──> handler ──> value
  *                     └─ 301         └─ 404      └─ 800     └─ 800                └─ 800     └─ 200
  *
+ * All but the handler decide by the head alone: a body is read when a handler asks for it.
+ *
  * What upstream's clients see is kept to the letter: 4-blank JSON, 404 as text, HEAD like GET, one
  * trailing slash accepted, gzip whenever the word is in Accept-Encoding, and status 800 for an
  * error. Source: Codis pkg/utils/rpc/api.go over martini.
@@ -15,9 +17,6 @@ import { posix } from "node:path";
 import { isLoopback, unmapped } from "../base/address.ts";
 import { CodisError, errorText } from "../base/errors.ts";
 import { encodeJson } from "../model/encode.ts";
-
-/** A body above this is refused: 1024 slots with many replicas each take about 1 MiB. */
-export const ADMIN_BODY_BYTES_MAX = 8 * 1024 * 1024;
 
 /**
  * Status of an error that carries its cause; upstream's clients read a cause only from this one.
@@ -33,7 +32,8 @@ export interface AdminRequest {
   readonly target: string;
   /** By lower-case name. */
   readonly headers: Readonly<Record<string, string | undefined>>;
-  readonly body: Uint8Array;
+  /** Takes the body from the caller, which costs memory: for routes that need it alone. */
+  readBody(): Promise<Uint8Array>;
   readonly remoteIp: string;
   readonly localIp: string;
 }
@@ -232,12 +232,6 @@ function notFound(): AdminResponse {
     headers: { "Content-Type": TEXT_TYPE, "X-Content-Type-Options": "nosniff" },
     body: "404 page not found\n",
   };
-}
-
-/** The answer to a request whose body passed ADMIN_BODY_BYTES_MAX; nothing of it was applied. */
-export function bodyTooLargeAnswer(): AdminResponse {
-  const text = `request body must not be larger than ${ADMIN_BODY_BYTES_MAX} bytes`;
-  return causeAnswer(new CodisError("limit", text));
 }
 
 function finish(request: AdminRequest, answer: AdminResponse): AdminResponse {

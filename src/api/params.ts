@@ -36,12 +36,14 @@ export function flagParam(context: RouteContext, name: string): boolean {
 /**
  * The body as a record or list.
  * @param name what it holds, for the error text (`slots`)
- * @throws CodisError "usage" when it is empty, null, not JSON, or a field has the wrong type
+ * @throws CodisError "usage" when it is empty, null, not JSON, or a field has the wrong type, and
+ * what `readBody` throws
  */
-export function bodyOf<T>(context: RouteContext, codec: Codec<T>, name: string): T {
+export async function bodyOf<T>(context: RouteContext, codec: Codec<T>, name: string): Promise<T> {
+  const body = await context.request.readBody();
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(context.request.body));
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
   } catch (error) {
     const reason = errorText(error).replace(/^JSON Parse error: /, "");
     throw new CodisError("usage", `Cannot read ${name}: not JSON, ${reason}`);

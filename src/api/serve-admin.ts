@@ -2,20 +2,16 @@
  * The adapter that serves an admin API: the only place that knows that upstream's error status 800
  * can be sent by Bun's node:http and by no `Response` of `Bun.serve`.
  *
- *   socket ──> node:http ──> body, bounded in bytes and time ──> handler ──> status line ...
+ *   socket ──> node:http ──> handler ──> rest of the body dropped ──> status line ...
+ *                              └── asks for the body, bounded in bytes and time
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { formatAddress, isWildcard, parseAddress } from "../base/address.ts";
 import { CodisError } from "../base/errors.ts";
-import {
-  ADMIN_BODY_BYTES_MAX,
-  type AdminRequest,
-  type AdminResponse,
-  bodyTooLargeAnswer,
-  STATUS_CAUSE,
-} from "./http.ts";
+import { type AdminRequest, type AdminResponse, STATUS_CAUSE } from "./http.ts";
+import { BODIES_BYTES_MAX, BodyBudget, RequestBody } from "./request-body.ts";
 
 export interface AdminLimits {
   /**
@@ -27,6 +23,8 @@ export interface AdminLimits {
   readonly requestTimeoutMs: number;
   /** A connection without a request is kept this long. */
   readonly keepAliveMs: number;
+  /** What the bodies of all requests that are being answered may take together. */
+  readonly bodiesBytesMax: number;
   /** What is not answered this long after close is cut. */
   readonly closeGraceMs: number;
 }
@@ -35,6 +33,7 @@ const LIMITS: AdminLimits = {
   connectionsMax: 1024,
   requestTimeoutMs: 60_000,
   keepAliveMs: 120_000,
+  bodiesBytesMax: BODIES_BYTES_MAX,
   closeGraceMs: 1000,
 };
 
@@ -71,6 +70,7 @@ export async function serveAdmin(
     keepAliveTimeout: limits.keepAliveMs,
     connectionsCheckingInterval: Math.min(CHECK_PERIOD_MS, limits.requestTimeoutMs),
   });
+  const bodies = new BodyBudget(limits.bodiesBytesMax);
   const connections = new Set<Socket>();
   server.on("connection", (socket: Socket) => {
     if (connections.size >= limits.connectionsMax) {
@@ -82,7 +82,8 @@ export async function serveAdmin(
   });
   server.on("request", (message, response) => {
     // A rejection is a bug of ours: unhandled on purpose, so that `cmd/` prints it and ends.
-    void serveRequest(message, response, handle, () => !server.listening);
+    const body = new RequestBody(message, bodies);
+    void serveRequest(message, response, body, handle, () => !server.listening);
   });
   const address = await listen(server, host, port, addr);
   const closed = Promise.withResolvers<void>();
@@ -106,29 +107,24 @@ export async function serveAdmin(
 async function serveRequest(
   message: IncomingMessage,
   response: ServerResponse,
+  body: RequestBody,
   handle: (request: AdminRequest) => Promise<AdminResponse>,
   isClosing: () => boolean,
 ): Promise<void> {
   // The peer may go away at any time; there is nobody left to tell.
   message.on("error", ignore);
   response.on("error", ignore);
-  const remoteIp = message.socket.remoteAddress ?? "";
-  const localIp = message.socket.localAddress ?? "";
-  const body = await readBody(message);
-  if (body === "cut") return;
-  if (body === "too large") {
-    send(response, bodyTooLargeAnswer(), true);
-    return;
-  }
   const answer = await handle({
     method: message.method ?? "",
     target: message.url ?? "/",
     headers: message.headers as Record<string, string | undefined>,
-    body,
-    remoteIp,
-    localIp,
+    readBody: () => body.read(),
+    remoteIp: message.socket.remoteAddress ?? "",
+    localIp: message.socket.localAddress ?? "",
   });
-  send(response, answer, isClosing());
+  body.release();
+  const end = await body.drop();
+  if (end !== "cut") send(response, answer, end === "too long" || isClosing());
 }
 
 function ignore(): void {}
@@ -141,20 +137,6 @@ function send(response: ServerResponse, answer: AdminResponse, last: boolean): v
     response.writeHead(answer.status, headers);
   }
   response.end(answer.body);
-}
-
-function readBody(message: IncomingMessage): Promise<Buffer | "too large" | "cut"> {
-  return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    message.on("data", (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes <= ADMIN_BODY_BYTES_MAX) chunks.push(chunk);
-      else resolve("too large");
-    });
-    message.on("end", () => resolve(Buffer.concat(chunks)));
-    message.on("close", () => resolve("cut"));
-  });
 }
 
 async function listen(server: Server, host: string, port: number, addr: string): Promise<string> {

@@ -164,9 +164,11 @@ function slotRoutes(topom: Topom): Route[] {
     put("slots/action/disabled/:xauth/:value", (context) =>
       topom.setDisabled(flagParam(context, "value")),
     ),
-    put("slots/assign/:xauth", (context) => topom.assignSlots(bodyOf(context, MAPPINGS, "slots"))),
-    put("slots/assign/:xauth/offline", (context) =>
-      topom.offlineSlots(bodyOf(context, MAPPINGS, "slots")),
+    put("slots/assign/:xauth", async (context) =>
+      topom.assignSlots(await bodyOf(context, MAPPINGS, "slots")),
+    ),
+    put("slots/assign/:xauth/offline", async (context) =>
+      topom.offlineSlots(await bodyOf(context, MAPPINGS, "slots")),
     ),
     {
       method: "PUT",

@@ -69,11 +69,11 @@ export function proxyRoutes(proxy: ProxyControl): Route[] {
     action("/api/proxy/forcegc/:xauth", () => proxy.forceGc()),
     action("/api/proxy/shutdown/:xauth", () => proxy.shutdown()),
     action("/api/proxy/loglevel/:xauth/:value", ({ params }) => proxy.setLogLevel(params.value!)),
-    action("/api/proxy/fillslots/:xauth", (context) => {
-      return proxy.fillSlots(checkSlots(bodyOf(context, SLOTS, "slots")));
+    action("/api/proxy/fillslots/:xauth", async (context) => {
+      await proxy.fillSlots(checkSlots(await bodyOf(context, SLOTS, "slots")));
     }),
-    action("/api/proxy/sentinels/:xauth", (context) => {
-      proxy.setSentinels(bodyOf(context, SENTINEL, "sentinels"));
+    action("/api/proxy/sentinels/:xauth", async (context) => {
+      proxy.setSentinels(await bodyOf(context, SENTINEL, "sentinels"));
     }),
     action("/api/proxy/sentinels/:xauth/rewatch", () => proxy.rewatchSentinels()),
     ...healthRoutes({

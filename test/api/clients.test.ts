@@ -17,10 +17,10 @@ let requests: string[] = [];
 let answer: (request: AdminRequest) => AdminResponse;
 
 beforeAll(async () => {
-  server = await serveAdmin("127.0.0.1:0", (request) => {
-    const body = Buffer.from(request.body).toString();
+  server = await serveAdmin("127.0.0.1:0", async (request) => {
+    const body = Buffer.from(await request.readBody()).toString();
     requests.push(`${request.method} ${request.target}${body === "" ? "" : ` ${body}`}`);
-    return Promise.resolve(answer(request));
+    return answer(request);
   });
 });
 beforeEach(() => {
@@ -151,8 +151,8 @@ describe("a call that fails", () => {
     const route = { method: "PUT", path: "/api/:xauth", reply: () => "OK" } as const;
     const routes = { routes: [route], home: "/", checkXauth() {} };
     const handle = createHandler({ ...routes, changesFromAnywhere: false, ownNames: [] });
-    const body = Buffer.alloc(0);
-    const here = { method: "PUT", target: "/api/x", headers: {}, body, localIp: "127.0.0.1" };
+    const readBody = async (): Promise<Uint8Array> => Buffer.alloc(0);
+    const here = { method: "PUT", target: "/api/x", readBody, localIp: "127.0.0.1" };
     const page = { host: "evil.example" };
     for (const [remoteIp, headers] of [["10.0.0.9", {}] as const, ["127.0.0.1", page] as const]) {
       const refused = await handle({ ...here, remoteIp, headers });

@@ -11,12 +11,11 @@ const XAUTH = "00fa922cba9ef15384bc5bc7b8b63028";
 const START = `/api/proxy/start/${XAUTH}`;
 
 function request(method: string, target: string, rest: Partial<AdminRequest> = {}): AdminRequest {
-  const body = new Uint8Array();
   return {
     method,
     target,
     headers: {},
-    body,
+    readBody: async () => new Uint8Array(),
     remoteIp: "127.0.0.1",
     localIp: "127.0.0.1",
     ...rest,
@@ -281,10 +280,33 @@ describe("an admin handler", () => {
   });
 });
 
+describe("a body", () => {
+  const PATH = "/api/proxy/body";
+  const readings = async (method: string, target: string, remoteIp: string): Promise<number> => {
+    let count = 0;
+    const readBody = async (): Promise<Uint8Array> => {
+      count++;
+      return Buffer.from("[]");
+    };
+    const reply = (context: Parameters<typeof bodyOf>[0]): unknown => bodyOf(context, SLOTS, "x");
+    const handle = handler({ routes: [{ method: "PUT", path: `${PATH}/:xauth`, reply }] });
+    await handle(request(method, target, { readBody, remoteIp }));
+    return count;
+  };
+
+  test("is taken from a caller whom a route has let in, and from no other", async () => {
+    expect(await readings("PUT", `${PATH}/${XAUTH}`, "127.0.0.1")).toBe(1);
+    expect(await readings("PUT", "/nope", "127.0.0.1")).toBe(0);
+    expect(await readings("GET", `${PATH}/${XAUTH}`, "127.0.0.1")).toBe(0);
+    expect(await readings("PUT", `${PATH}/wrong`, "127.0.0.1")).toBe(0);
+    expect(await readings("PUT", `${PATH}/${XAUTH}`, "10.0.0.9")).toBe(0);
+  });
+});
+
 describe("parameters and bodies", () => {
   const context = (params: Record<string, string>, body = ""): Parameters<typeof bodyOf>[0] => ({
     params,
-    request: request("PUT", "/", { body: Buffer.from(body) }),
+    request: request("PUT", "/", { readBody: async () => Buffer.from(body) }),
   });
 
   test("integers are read as Go reads them", () => {
@@ -300,8 +322,12 @@ describe("parameters and bodies", () => {
     ]);
   });
 
-  test("a body is read whole or refused", () => {
-    const slots = bodyOf(context({}, '[{"ID": 3, "Locked": true, "other": 1}]'), SLOTS, "slots");
+  test("a body is read whole or refused", async () => {
+    const slots = await bodyOf(
+      context({}, '[{"ID": 3, "Locked": true, "other": 1}]'),
+      SLOTS,
+      "slots",
+    );
     expect(slots.map(({ id, locked }) => [id, locked])).toEqual([[3, true]]);
     for (const bad of [
       "",
@@ -313,13 +339,15 @@ describe("parameters and bodies", () => {
       '[{"id":"x"}]',
       "[null]",
     ]) {
-      expect(() => bodyOf(context({}, bad), SLOTS, "slots")).toThrow(/^Cannot read slots/);
+      const read = bodyOf(context({}, bad), SLOTS, "slots");
+      await expect(read).rejects.toThrow(/^Cannot read slots/);
     }
     const notUtf8 = {
       params: {},
-      request: request("PUT", "/", { body: Buffer.from([0x22, 0xff, 0x22]) }),
+      request: request("PUT", "/", { readBody: async () => Buffer.from([0x22, 0xff, 0x22]) }),
     };
-    expect(() => bodyOf(notUtf8, SLOTS, "slots")).toThrow("Cannot read slots: not JSON");
-    expect(() => bodyOf(context({}, "[".repeat(200_000)), SLOTS, "slots")).toThrow("not JSON");
+    await expect(bodyOf(notUtf8, SLOTS, "slots")).rejects.toThrow("Cannot read slots: not JSON");
+    const deep = bodyOf(context({}, "[".repeat(200_000)), SLOTS, "slots");
+    await expect(deep).rejects.toThrow("not JSON");
   });
 });

@@ -7,7 +7,7 @@ const request = (target: string): AdminRequest => ({
   method: "GET",
   target,
   headers: {},
-  body: new Uint8Array(),
+  readBody: async () => new Uint8Array(),
   remoteIp: "10.0.0.9",
   localIp: "10.0.0.1",
 });

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
-import { ADMIN_BODY_BYTES_MAX, type AdminRequest, createHandler } from "../../src/api/http.ts";
+import { type AdminRequest, createHandler } from "../../src/api/http.ts";
+import { ADMIN_BODY_BYTES_MAX, DROPPED_BYTES_MAX } from "../../src/api/request-body.ts";
 import { type AdminServer, serveAdmin } from "../../src/api/serve-admin.ts";
 import { parseAddress } from "../../src/base/address.ts";
 import { CodisError } from "../../src/base/errors.ts";
@@ -18,7 +19,11 @@ const handle = createHandler({
   ownNames: ["x"],
   routes: [
     { method: "GET", path: "/proxy", reply: () => "OK" },
-    { method: "PUT", path: "/length", reply: ({ request }) => request.body.length },
+    {
+      method: "PUT",
+      path: "/length",
+      reply: async ({ request }) => (await request.readBody()).length,
+    },
     {
       method: "GET",
       path: "/fail",
@@ -118,7 +123,7 @@ describe("serveAdmin", () => {
     expect(seen!.localIp).toEndWith("127.0.0.1");
   });
 
-  test("refuses a body above the limit with a cause and closes", async () => {
+  test("refuses a body above the limit with a cause", async () => {
     server = await serveAdmin("127.0.0.1:0", handle);
     const put = (bytes: number): string =>
       "PUT /length HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" +
@@ -127,6 +132,42 @@ describe("serveAdmin", () => {
     const answer = await exchange(server.address, put(ADMIN_BODY_BYTES_MAX + 1));
     expect(answer).toStartWith("HTTP/1.1 800 status code 800\r\n");
     expect(answer).toContain("request body must not be larger than 8388608 bytes");
+  });
+
+  test("refuses a body that does not fit beside the others, and takes it when they are gone", async () => {
+    server = await serveAdmin("127.0.0.1:0", handle, { bodiesBytesMax: 1000 });
+    const { address } = server;
+    const put = (bytes: number): string =>
+      `PUT /length HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${bytes}\r\n\r\n`;
+    const first = connect(parseAddress(address));
+    first.write(`${put(900)}${"x".repeat(899)}`);
+    // The first has come once what does not fit beside it is refused.
+    let refusal = "";
+    while (!refusal.includes("must not be larger than 1000 bytes together")) {
+      refusal = await exchange(address, `${put(102)}${"y".repeat(102)}`);
+    }
+    expect(refusal).toStartWith("HTTP/1.1 800 status code 800\r\n");
+    expect(await exchange(address, `${put(101)}${"y".repeat(101)}`)).toEndWith("\r\n\r\n101");
+    const answer = new Promise<string>((resolve) =>
+      first.once("data", (chunk) => resolve(`${chunk}`)),
+    );
+    first.write("x");
+    expect(await answer).toEndWith("\r\n\r\n900");
+    expect(await exchange(address, `${put(1000)}${"y".repeat(1000)}`)).toEndWith("\r\n\r\n1000");
+  });
+
+  test("answers whoever sends a body that no route takes, and cuts off who sends without end", async () => {
+    server = await serveAdmin("127.0.0.1:0", handle);
+    const put = (bytes: number): string =>
+      `PUT /nope HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes}\r\n\r\n${"x".repeat(bytes)}`;
+    const two = put(100_000) + get("/proxy");
+    const answers = await exchange(server.address, two);
+    expect(answers).toStartWith("HTTP/1.1 404 Not Found\r\n");
+    expect(answers).toContain("HTTP/1.1 200 OK\r\n");
+    const endless = exchange(server.address, put(DROPPED_BYTES_MAX * 2));
+    expect(await endless.catch((error: Error) => error.message)).toMatch(
+      /^HTTP\/1\.1 404|ECONNRESET|EPIPE/,
+    );
   });
 
   test("goes on when a peer leaves in the middle of a body", async () => {

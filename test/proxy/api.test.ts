@@ -73,8 +73,8 @@ function serve(proxy: ProxyControl): (request: AdminRequest) => Promise<AdminRes
 }
 
 function request(method: string, target: string, body = ""): AdminRequest {
-  const bytes = Buffer.from(body);
-  return { method, target, headers: {}, body: bytes, remoteIp: "127.0.0.1", localIp: "127.0.0.1" };
+  const readBody = async (): Promise<Uint8Array> => Buffer.from(body);
+  return { method, target, headers: {}, readBody, remoteIp: "127.0.0.1", localIp: "127.0.0.1" };
 }
 
 interface Exchange {

@@ -192,7 +192,7 @@ export class DashboardWorld {
         .replace("{xauth}", topomXauth(PRODUCT))
         .replace("{secret}", topomSecretXauth(PRODUCT, this.#productAuth)),
       headers: {},
-      body: Buffer.from(body),
+      readBody: async () => Buffer.from(body),
       remoteIp,
       localIp: "127.0.0.1",
     });
