@@ -3,6 +3,7 @@
  * million times a second. Source of texts and details: Redis 7.0 src/bitops.c `bitfieldGeneric`.
  */
 
+import type { Bytes } from "../bit-words.ts";
 import {
   argInt64,
   argIs,
@@ -14,7 +15,7 @@ import {
 } from "../call.ts";
 import { ReplyError, SYNTAX } from "../replies.ts";
 import { STRING } from "../types/value-type.ts";
-import { BIT_OFFSET_RULE, type Bytes, bytesOf } from "./bits.ts";
+import { BIT_OFFSET_RULE, bytesOf } from "./bits.ts";
 import { checkStringLength, growString } from "./strings.ts";
 
 const TYPE_RULE =

@@ -5,6 +5,15 @@
 
 import { entryMemory, entryValueLength, entryValueOffset } from "../arena/entry.ts";
 import {
+  type Bytes,
+  combine,
+  countOnes,
+  firstOther,
+  invert,
+  type Operation,
+  onesOfByte,
+} from "../bit-words.ts";
+import {
   argInteger,
   argIs,
   type Call,
@@ -38,16 +47,9 @@ function argBit(call: Call, i: number, text: string, other = text): 0 | 1 {
   return bit;
 }
 
-/** A string's bytes where they lie; none for a key that does not exist. */
-export interface Bytes {
-  readonly memory: Buffer;
-  readonly start: number;
-  readonly length: number;
-}
-
 const NO_BYTES: Bytes = { memory: Buffer.alloc(0), start: 0, length: 0 };
 
-/** @param entry of a string, or 0 */
+/** @param entry of a string, or 0 for a key that does not exist */
 export function bytesOf(call: Call, entry: number): Bytes {
   if (entry === 0) return NO_BYTES;
   return {
@@ -78,18 +80,6 @@ function getBit(call: Call): void {
   const byte = Math.floor(offset / 8);
   if (byte >= length) call.out.integer(0);
   else call.out.integer((memory[start + byte]! >>> (7 - (offset % 8))) & 1);
-}
-
-const ONES = Uint8Array.from({ length: 256 }, (_, byte) => {
-  let ones = 0;
-  for (let rest = byte; rest > 0; rest >>>= 1) ones += rest & 1;
-  return ones;
-});
-
-function countOnes(memory: Buffer, from: number, to: number): number {
-  let count = 0;
-  for (let i = from; i < to; i++) count += ONES[memory[i]!]!;
-  return count;
 }
 
 /** A range of bits, both ends in it; empty when first > last. */
@@ -140,8 +130,8 @@ function bitCount(call: Call): void {
   const to = Math.floor(last / 8) + 1;
   let count = countOnes(memory, start + from, start + to);
   // What the first and last byte have outside of the range.
-  count -= ONES[memory[start + from]! & ~(0xff >> (first % 8)) & 0xff]!;
-  count -= ONES[memory[start + to - 1]! & (0xff >> ((last % 8) + 1))]!;
+  count -= onesOfByte(memory[start + from]! & ~(0xff >> (first % 8)));
+  count -= onesOfByte(memory[start + to - 1]! & (0xff >> ((last % 8) + 1)));
   call.out.integer(count);
 }
 
@@ -151,14 +141,18 @@ function bitAt({ memory, start }: Bytes, bit: number): number {
 
 /** The first bit of the range that is `bit`, or -1. */
 function findBit(bytes: Bytes, bit: 0 | 1, { first, last }: BitRange): number {
-  const skipped = bit === 1 ? 0x00 : 0xff;
+  const { memory, start } = bytes;
   let i = first;
-  while (i <= last) {
-    const isWhole = i % 8 === 0 && i + 7 <= last;
-    if (isWhole && bytes.memory[bytes.start + i / 8] === skipped) i += 8;
-    else if (bitAt(bytes, i) === bit) return i;
-    else i++;
+  for (const wholeFrom = 8 * Math.ceil(first / 8); i < wholeFrom && i <= last; i++) {
+    if (bitAt(bytes, i) === bit) return i;
   }
+  // The last byte is looked at bit by bit: not all of it may be in the range.
+  const lastByte = Math.floor(last / 8);
+  if (i < lastByte * 8) {
+    const from = start + i / 8;
+    i = 8 * (firstOther(memory, from, start + lastByte, bit === 1 ? 0x00 : 0xff) - start);
+  }
+  for (; i <= last; i++) if (bitAt(bytes, i) === bit) return i;
   return -1;
 }
 
@@ -187,24 +181,11 @@ function bitPosition(call: Call): void {
   else call.out.integer(found);
 }
 
-type Operation = "and" | "or" | "xor" | "not";
-
-function readOperation(call: Call): Operation {
+function readOperation(call: Call): Operation | "not" {
   for (const operation of ["and", "or", "xor", "not"] as const) {
     if (argIs(call, 1, operation)) return operation;
   }
   return failSyntax();
-}
-
-/** Combines `source`, zeros behind it, into all of `target`. */
-function combine(target: Buffer, { memory, start, length }: Bytes, operation: Operation): void {
-  for (let i = 0; i < target.length; i++) {
-    const byte = i < length ? memory[start + i]! : 0;
-    if (operation === "and") target[i]! &= byte;
-    else if (operation === "or") target[i]! |= byte;
-    else if (operation === "xor") target[i]! ^= byte;
-    else target[i] = ~byte;
-  }
 }
 
 function bitOperation(call: Call): void {
@@ -220,10 +201,11 @@ function bitOperation(call: Call): void {
     length = Math.max(length, source.length);
   }
   // Not in the arena: the destination may be one of the sources.
-  const result = Buffer.alloc(length);
-  sources[0]!.memory.copy(result, 0, sources[0]!.start, sources[0]!.start + sources[0]!.length);
-  if (operation === "not") combine(result, sources[0]!, "not");
-  else for (const source of sources.slice(1)) combine(result, source, operation);
+  const result = Buffer.from(new ArrayBuffer(length));
+  const [first, ...others] = sources;
+  first!.memory.copy(result, 0, first!.start, first!.start + first!.length);
+  if (operation === "not") invert(result);
+  else for (const other of others) combine(operation, result, other);
   storeResult(call, result);
   call.out.integer(length);
 }
