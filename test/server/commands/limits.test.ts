@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { ENTRY_KEY_BYTES_MAX } from "../../../src/server/arena/entry.ts";
-import { REPEATED_PICKS_MAX } from "../../../src/server/commands/picks.ts";
+import {
+  REPEATED_PICKS_BYTES_MAX,
+  REPEATED_PICKS_MAX,
+} from "../../../src/server/commands/picks.ts";
 import { OwnServer, type Word } from "../../support/compare.ts";
 
 const TOO_LONG = "-ERR keys, fields and members must be shorter than 64 MiB";
@@ -72,10 +75,34 @@ describe("Keys, fields and members of 64 MiB", () => {
   });
 });
 
-test("More repeated picks than a reply can hold are refused", () => {
+describe("Repeated picks", () => {
   const own = new OwnServer();
   own.ask(["SADD", "s", "a"]);
-  expect(own.show("SRANDMEMBER", "s", -REPEATED_PICKS_MAX - 1)).toBe("-ERR value is out of range");
+  own.ask(["HSET", "h", "f", "x".repeat(100_000)]);
+  own.ask(["ZADD", "z", "1", "x".repeat(100_000), "2", "y".repeat(100_000)]);
+  own.ask(["SADD", "large", "x".repeat(100_000)]);
+
+  test("are refused when there are more than the limit", () => {
+    const refusal = `-ERR value is out of range, at most ${REPEATED_PICKS_MAX} repeated picks are made at once`;
+    expect(own.show("SRANDMEMBER", "s", -REPEATED_PICKS_MAX - 1)).toBe(refusal);
+    expect(own.show("HRANDFIELD", "h", -REPEATED_PICKS_MAX - 1, "WITHVALUES")).toBe(refusal);
+    expect(own.ask(["SRANDMEMBER", "s", -REPEATED_PICKS_MAX]).length).toBe(
+      `*${REPEATED_PICKS_MAX}\r\n`.length + 7 * REPEATED_PICKS_MAX,
+    );
+  });
+
+  test.each([
+    ["SRANDMEMBER", "large", []],
+    ["ZRANDMEMBER", "z", []],
+    ["HRANDFIELD", "h", ["WITHVALUES"]],
+  ])("of %s are refused when they take more bytes than the limit", (command, key, words) => {
+    const fitting = Math.floor(REPEATED_PICKS_BYTES_MAX / 100_020);
+    const reply = own.ask([command, key, -fitting, ...words]);
+    expect(reply.length).toBeGreaterThan(fitting * 100_000);
+    expect(own.show(command, key, -fitting - 5, ...words)).toBe(
+      `-ERR repeated picks must not take more than ${REPEATED_PICKS_BYTES_MAX} bytes together, ask for fewer`,
+    );
+  });
 });
 
 /** More than a function takes as arguments, which is what `f(...array)` makes of an array. */
