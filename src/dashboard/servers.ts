@@ -17,6 +17,8 @@ const DIAL_TIMEOUT_MS = 1_000;
 const CHECK_TIMEOUT_MS = 1_000;
 /** For statistics to be answered. */
 const STATS_TIMEOUT_MS = 5_000;
+/** Of an answer to a check or a question for statistics; INFO is some ten KiB. */
+const ANSWER_BYTES_MAX = 1024 * 1024;
 
 export class Servers implements ServersPort {
   readonly auth: string;
@@ -31,7 +33,7 @@ export class Servers implements ServersPort {
     this.auth = auth;
     const dialTimeoutMs = DIAL_TIMEOUT_MS;
     this.#moving = new RedisPool({ auth, dialTimeoutMs, timeoutMs: migrationTimeoutMs });
-    this.#polling = new RedisPool({ auth, dialTimeoutMs, timeoutMs: STATS_TIMEOUT_MS });
+    this.#polling = new RedisPool({ auth, dialTimeoutMs, ...limits(STATS_TIMEOUT_MS) });
   }
 
   withServer<T>(addr: string, work: (connection: MoveConnection) => Promise<T>): Promise<T> {
@@ -93,7 +95,7 @@ export class Servers implements ServersPort {
     const client = await RedisClient.connect(addr, {
       auth,
       dialTimeoutMs: DIAL_TIMEOUT_MS,
-      timeoutMs: CHECK_TIMEOUT_MS,
+      ...limits(CHECK_TIMEOUT_MS),
     });
     try {
       return await work(client);
@@ -101,6 +103,11 @@ export class Servers implements ServersPort {
       client.close();
     }
   }
+}
+
+/** Of calls that are answered at once, even by a peer that is none of ours and means harm. */
+function limits(ms: number): { timeoutMs: number; callTimeoutMs: number; replyBytesMax: number } {
+  return { timeoutMs: ms, callTimeoutMs: ms, replyBytesMax: ANSWER_BYTES_MAX };
 }
 
 /**

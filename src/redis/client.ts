@@ -3,9 +3,10 @@
  *
  *   call ──> request bytes ──> [waiting: resolvers in order] ──> reply ──> the oldest waiter
  *
- * Error replies are values (ErrorReply), for the caller to judge. A lost connection, a protocol
- * error, or silence of `timeoutMs` while replies are awaited fails every waiting call and ends the
- * client. Texts of connection errors are upstream's (Go's net package), which operators know.
+ * Error replies are values (ErrorReply), for the caller to judge. What fails every waiting call and
+ * ends the client: a lost connection, a protocol error, silence of `timeoutMs` while replies are
+ * awaited, and a limit passed. Texts of connection errors are upstream's (Go's net package), which
+ * operators know.
  */
 
 import { parseAddress } from "../base/address.ts";
@@ -27,9 +28,14 @@ export interface RedisClientOptions {
   readonly dialTimeoutMs: number;
   /** Longest silence of the server while a reply is awaited. */
   readonly timeoutMs: number;
+  /** From a call to the end of its reply; unlimited when absent, for what may take long. */
+  readonly callTimeoutMs?: number;
+  /** Of one reply; what the decoder takes at most when absent. */
+  readonly replyBytesMax?: number;
 }
 
 interface Waiter {
+  readonly calledMs: number;
   resolve(reply: Reply): void;
   reject(error: CodisError): void;
 }
@@ -38,9 +44,10 @@ export class RedisClient implements ConnectionOwner {
   /** host:port */
   readonly addr: string;
   readonly #connection: Connection;
-  readonly #decoder = new ReplyDecoder();
+  readonly #decoder: ReplyDecoder;
   readonly #waiting = new Fifo<Waiter>();
   readonly #timeoutMs: number;
+  readonly #callTimeoutMs: number;
   #db = 0;
   #lastHeardMs = 0;
   #timer: Timer | undefined;
@@ -55,7 +62,7 @@ export class RedisClient implements ConnectionOwner {
     let client: RedisClient | undefined;
     try {
       await dial(host, port, { timeoutMs: options.dialTimeoutMs }, (connection) => {
-        client = new RedisClient(addr, connection, options.timeoutMs);
+        client = new RedisClient(addr, connection, options);
         return client;
       });
     } catch (error) {
@@ -75,10 +82,12 @@ export class RedisClient implements ConnectionOwner {
     return client!;
   }
 
-  private constructor(addr: string, connection: Connection, timeoutMs: number) {
+  private constructor(addr: string, connection: Connection, options: RedisClientOptions) {
     this.addr = addr;
     this.#connection = connection;
-    this.#timeoutMs = timeoutMs;
+    this.#decoder = new ReplyDecoder(options.replyBytesMax);
+    this.#timeoutMs = options.timeoutMs;
+    this.#callTimeoutMs = options.callTimeoutMs ?? Number.POSITIVE_INFINITY;
   }
 
   /** False once closed or lost. */
@@ -101,8 +110,9 @@ export class RedisClient implements ConnectionOwner {
     this.#connection.out.raw(encodeRequest(args));
     this.#connection.markDirty();
     return new Promise((resolve, reject) => {
-      if (this.#waiting.length === 0) this.#watchSilence();
-      this.#waiting.push({ resolve, reject });
+      const now = performance.now();
+      if (this.#waiting.length === 0) this.#watch(now);
+      this.#waiting.push({ calledMs: now, resolve, reject });
     });
   }
 
@@ -147,21 +157,24 @@ export class RedisClient implements ConnectionOwner {
     this.#fail(new CodisError("unavailable", "EOF", error));
   }
 
-  #watchSilence(): void {
-    this.#lastHeardMs = performance.now();
-    this.#timer ??= setTimeout(() => this.#checkSilence(), this.#timeoutMs);
+  #watch(now: number): void {
+    this.#lastHeardMs = now;
+    const afterMs = Math.min(this.#timeoutMs, this.#callTimeoutMs);
+    this.#timer ??= setTimeout(() => this.#checkTime(), afterMs);
   }
 
-  #checkSilence(): void {
+  #checkTime(): void {
     this.#timer = undefined;
-    if (this.#waiting.length === 0) return;
-    const silentMs = performance.now() - this.#lastHeardMs;
+    const head = this.#waiting.peek();
+    if (head === undefined) return;
+    const now = performance.now();
+    const leftMs = Math.min(
+      this.#lastHeardMs + this.#timeoutMs - now,
+      head.calledMs + this.#callTimeoutMs - now,
+    );
     // A timer may come a fraction of a millisecond early.
-    if (silentMs + 1 >= this.#timeoutMs) {
-      this.#fail(new CodisError("timeout", `read tcp ${this.addr}: i/o timeout`));
-    } else {
-      this.#timer = setTimeout(() => this.#checkSilence(), this.#timeoutMs - silentMs);
-    }
+    if (leftMs <= 1) this.#fail(new CodisError("timeout", `read tcp ${this.addr}: i/o timeout`));
+    else this.#timer = setTimeout(() => this.#checkTime(), leftMs);
   }
 
   #fail(error: CodisError): void {

@@ -9,7 +9,7 @@ import { joinChunk } from "./gather.ts";
 import { ErrorReply, type Reply } from "./reply.ts";
 import { REPLY_ERROR, REPLY_INCOMPLETE, ReplyScanner } from "./reply-scanner.ts";
 
-/** One reply with everything in it. */
+/** One reply with everything in it, unless its reader takes less. */
 const REPLY_BYTES_MAX = 1024 * 1024 * 1024;
 /** Replies within replies. */
 const REPLY_DEPTH_MAX = 256;
@@ -19,11 +19,17 @@ const LETTER_T = 0x74;
 
 export class ReplyDecoder {
   readonly #scanner = new ReplyScanner();
+  readonly #bytesMax: number;
   /** Bytes [#from, #limit) are not handed out; those before #scanned were seen by the scanner. */
   #buf: Buffer = EMPTY_BYTES;
   #from = 0;
   #limit = 0;
   #scanned = 0;
+
+  /** @param bytesMax of one reply; looked at while it comes, so no more is kept of it */
+  constructor(bytesMax = REPLY_BYTES_MAX) {
+    this.#bytesMax = bytesMax;
+  }
 
   /** Takes `chunk` over: bulks of replies are views of it. */
   feed(chunk: Buffer): void {
@@ -56,8 +62,8 @@ export class ReplyDecoder {
     }
     if (end === REPLY_INCOMPLETE) {
       this.#scanned = this.#limit;
-      if (this.#limit - this.#from > REPLY_BYTES_MAX) {
-        throw new CodisError("limit", `a reply is longer than ${REPLY_BYTES_MAX} bytes`);
+      if (this.#limit - this.#from > this.#bytesMax) {
+        throw new CodisError("limit", `a reply is longer than ${this.#bytesMax} bytes`);
       }
       return undefined;
     }

@@ -131,6 +131,31 @@ test("A server that does not answer in time ends the connection", async () => {
   expect([error.code, error.message]).toEqual(["timeout", `read tcp ${server.addr}: i/o timeout`]);
 });
 
+test("A server that always sends a little more ends the connection when the call's time is over", async () => {
+  const server = scripted();
+  let trickle: Timer | undefined;
+  server.answer = (_, socket) => {
+    trickle = setInterval(() => socket.write("x"), 5);
+    return "+";
+  };
+  const limits = { ...OPTIONS, timeoutMs: 60_000, callTimeoutMs: 50 };
+  const client = await RedisClient.connect(server.addr, limits);
+  const error = await failureOf(client.call("A"));
+  clearInterval(trickle);
+  expect([error.code, error.message]).toEqual(["timeout", `read tcp ${server.addr}: i/o timeout`]);
+});
+
+test("A reply is cut off at its limit while it comes, an array without end too", async () => {
+  const server = scripted();
+  const limits = { ...OPTIONS, replyBytesMax: 4000 };
+  const client = await RedisClient.connect(server.addr, limits);
+  server.answer = () => `${"*1\r\n".repeat(200)}:1\r\n`;
+  await client.call("A");
+  server.answer = () => "*1\r\n".repeat(1001);
+  const error = await failureOf(client.call("B"));
+  expect([error.code, error.message]).toEqual(["limit", "a reply is longer than 4000 bytes"]);
+});
+
 test("A reply that breaks the protocol, or that nobody asked for, ends the connection", async () => {
   const server = scripted();
   server.answer = () => "?what\r\n";
