@@ -4,12 +4,12 @@
  * itself.
  */
 
-import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { maxDescriptors } from "../src/api/metrics.ts";
 import { parseAddress } from "../src/base/address.ts";
 import { CodisError } from "../src/base/errors.ts";
+import { readTextFile } from "../src/base/files.ts";
 import type { Log } from "../src/base/log.ts";
 import { decodeRecord } from "../src/model/encode.ts";
 import { SLOTS, type Slot } from "../src/model/slot.ts";
@@ -23,6 +23,8 @@ import { runRole } from "./run-roles.ts";
 
 const THREADS_DEFAULT = Math.min(4, availableParallelism());
 const THREADS_MAX = 256;
+/** Of a file for --fillslots: all slots take some 300 KiB. */
+const SLOTS_BYTES_MAX = 16 * 1024 * 1024;
 
 interface ProxyFlags {
   readonly ncpu?: number;
@@ -162,7 +164,7 @@ function checkAddress(option: string, text: string | undefined): void {
 function readSlots(path: string): Slot[] | undefined {
   let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    text = readTextFile(path, SLOTS_BYTES_MAX);
   } catch (error) {
     throw new CodisError("usage", "load slots from file failed", error);
   }

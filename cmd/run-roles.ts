@@ -6,10 +6,11 @@
  *                       SIGHUP ──> readings ──> reload                      ends all, in reverse
  */
 
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { ConfigTable } from "../src/base/config.ts";
 import { CodisError, errorText } from "../src/base/errors.ts";
+import { readTextFile } from "../src/base/files.ts";
 import { createLog, type Log } from "../src/base/log.ts";
 import {
   addCommonOptions,
@@ -22,6 +23,9 @@ import {
 } from "./flags.ts";
 import { type Flags, type Reading, Role, type RoleSpec, type RunningRole } from "./role.ts";
 import { connectServiceManager, type ServiceManager } from "./systemd.ts";
+
+/** Of a config file; those of all roles together, with every comment, take 40 KiB. */
+export const CONFIG_BYTES_MAX = 1024 * 1024;
 
 /** What a command line asks for. */
 export interface Job {
@@ -79,7 +83,7 @@ function readFile({ roles, flags, check }: Job): Reading[] {
   let text = "";
   if (path !== undefined) {
     try {
-      text = readFileSync(path, "utf8");
+      text = readTextFile(path, CONFIG_BYTES_MAX);
     } catch (error) {
       throw new CodisError("usage", `Cannot read the config file ${path}`, error);
     }

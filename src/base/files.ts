@@ -1,11 +1,48 @@
-/** Files that must never be seen half written: what every role does to replace one. */
+/**
+ * Files that people edit, read within a limit; and files that must never be seen half written: what
+ * every role does to replace one.
+ */
 
-import { closeSync, fsync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
+import { CodisError } from "./errors.ts";
 
 /** Returns when what was written to an open file is on the disk; off the loop. */
 export const syncFile = promisify(fsync);
+
+/**
+ * The text of a file that somebody named, which may be anything: a device gives bytes without end,
+ * a pipe none.
+ * @throws CodisError "usage" for what is no regular file, "limit" for one that is too large, and
+ * what node:fs throws
+ */
+export function readTextFile(path: string, bytesMax: number): string {
+  // Opening a pipe to which nobody writes would wait otherwise.
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stats = fstatSync(file);
+    if (!stats.isFile()) throw new CodisError("usage", "it must be a regular file");
+    if (stats.size > bytesMax) {
+      const rule = `it has ${stats.size} bytes, must not have more than ${bytesMax}`;
+      throw new CodisError("limit", rule);
+    }
+    return readFileSync(file, "utf8");
+  } finally {
+    closeSync(file);
+  }
+}
 
 export interface Draft {
   /** Where the new text is written first, on the same disk. Absent: `path` with `.tmp` behind. */

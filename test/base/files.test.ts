@@ -1,8 +1,16 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { writeFileAtomically } from "../../src/base/files.ts";
+import { readTextFile, writeFileAtomically } from "../../src/base/files.ts";
 
 let folder = "";
 beforeEach(() => {
@@ -26,4 +34,21 @@ test("A file that could not be replaced leaves no draft", async () => {
   mkdirSync(path);
   await expect(writeFileAtomically(path, "text")).rejects.toThrow();
   expect(readdirSync(folder)).toEqual(["taken"]);
+});
+
+test("A file that somebody named is read up to its limit", () => {
+  const path = join(folder, "text");
+  writeFileSync(path, "größe");
+  expect(readTextFile(path, 7)).toBe("größe");
+  const rule = "it has 7 bytes, must not have more than 6";
+  expect(() => readTextFile(path, 6)).toThrow(rule);
+  expect(() => readTextFile(join(folder, "none"), 6)).toThrow("ENOENT");
+});
+
+test("What is no regular file is refused before a byte is read, a pipe without a writer too", () => {
+  const pipe = join(folder, "pipe");
+  expect(Bun.spawnSync(["mkfifo", pipe]).exitCode).toBe(0);
+  for (const path of ["/dev/zero", pipe, folder]) {
+    expect(() => readTextFile(path, 1000)).toThrow("it must be a regular file");
+  }
 });

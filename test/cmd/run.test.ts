@@ -77,3 +77,10 @@ for (const [words, text] of [
     expect(process.log).toContain(text);
   });
 }
+
+test("A config file without an end is refused by name and rule", async () => {
+  await using server = new RoleProcess();
+  server.start("server", "--config", "/dev/zero");
+  expect(await server.ended()).toBe(2);
+  expect(server.log).toContain("Cannot read the config file /dev/zero: it must be a regular file");
+});
