@@ -10,6 +10,8 @@ import { DashboardClient } from "../../src/api/dashboard-client.ts";
 import { CodisError, errorText } from "../../src/base/errors.ts";
 
 const UP_FILE = "codis-data/up.json";
+/** What only reads is answered from memory: a dashboard that takes longer is stopped or hangs. */
+const READ_TIMEOUT_MS = 10_000;
 
 /** Options that every verb has. */
 export interface VerbFlags {
@@ -24,8 +26,14 @@ export function withVerbFlags(command: Command): Command {
     .option("--json", "print JSON for machines");
 }
 
-/** Throws CodisError "usage" when none is named, "unavailable" when it does not answer. */
-export async function openDashboard(flags: VerbFlags): Promise<DashboardClient> {
+/**
+ * @param readTimeoutMs for each call that only reads
+ * @throws CodisError "usage" when none is named, "unavailable" or "timeout" when it does not answer
+ */
+export async function openDashboard(
+  flags: VerbFlags,
+  readTimeoutMs = READ_TIMEOUT_MS,
+): Promise<DashboardClient> {
   const address = flags.dashboard ?? process.env.CODIS_DASHBOARD ?? upDashboard();
   if (address === undefined) {
     throw new CodisError(
@@ -34,13 +42,24 @@ export async function openDashboard(flags: VerbFlags): Promise<DashboardClient> 
     );
   }
   try {
-    const options = { productAuth: productAuthOfEnvironment() };
+    const options = { productAuth: productAuthOfEnvironment(), readTimeoutMs };
     return (await DashboardClient.open(address, options)).client;
   } catch (error) {
-    if (!(error instanceof CodisError) || error.code !== "unavailable") throw error;
-    const step = "start it (codis up, codis dashboard) or name another with --dashboard ADDR";
-    throw new CodisError("unavailable", `${errorText(error)}\nNo dashboard at ${address}: ${step}`);
+    const step = error instanceof CodisError ? nextStep(error, address) : undefined;
+    if (step === undefined) throw error;
+    throw new CodisError((error as CodisError).code, `${errorText(error)}\n${step}`);
   }
+}
+
+/** What can be done about a dashboard that gives no answer. */
+function nextStep({ code }: CodisError, address: string): string | undefined {
+  if (code === "unavailable") {
+    const step = "start it (codis up, codis dashboard) or name another with --dashboard ADDR";
+    return `No dashboard at ${address}: ${step}`;
+  }
+  if (code !== "timeout") return undefined;
+  const step = "its process is stopped or hangs, or the way to it; look at it and at its log";
+  return `The dashboard at ${address} does not answer: ${step}`;
 }
 
 /** The product's password; "" when none is given. */

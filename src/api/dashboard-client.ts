@@ -20,6 +20,8 @@ type Part = string | number;
 export interface DashboardOptions extends ClientOptions {
   /** The product's password; absent or "" for none. */
   readonly productAuth?: string;
+  /** For calls that only read; as `timeoutMs` when absent. A change may take long. */
+  readonly readTimeoutMs?: number;
 }
 
 export class DashboardClient {
@@ -27,6 +29,7 @@ export class DashboardClient {
   readonly addr: string;
   readonly #xauth: string;
   readonly #timeoutMs: number | undefined;
+  readonly #readTimeoutMs: number | undefined;
   /** A password was given, and the dashboard does not know it. */
   #isAuthWrong = false;
 
@@ -37,6 +40,7 @@ export class DashboardClient {
     this.#xauth =
       productAuth === "" ? topomXauth(productName) : topomSecretXauth(productName, productAuth);
     this.#timeoutMs = options.timeoutMs;
+    this.#readTimeoutMs = options.readTimeoutMs ?? options.timeoutMs;
   }
 
   /**
@@ -183,7 +187,7 @@ export class DashboardClient {
   }
 
   async #get(path: string): Promise<unknown> {
-    return await callAdmin({ addr: this.addr, method: "GET", path, ...this.#limit() });
+    return await callAdmin({ addr: this.addr, method: "GET", path, ...limit(this.#readTimeoutMs) });
   }
 
   async #put(action: string, ...parts: readonly Part[]): Promise<unknown> {
@@ -199,16 +203,21 @@ export class DashboardClient {
 
   async #change(request: { path: string; body?: string }): Promise<unknown> {
     try {
-      return await callAdmin({ addr: this.addr, method: "PUT", ...request, ...this.#limit() });
+      return await callAdmin({
+        addr: this.addr,
+        method: "PUT",
+        ...request,
+        ...limit(this.#timeoutMs),
+      });
     } catch (error) {
       const isDenied = error instanceof CodisError && error.code === "denied";
       throw isDenied && this.#isAuthWrong ? wrongAuth(this.addr) : error;
     }
   }
+}
 
-  #limit(): { timeoutMs?: number } {
-    return this.#timeoutMs === undefined ? {} : { timeoutMs: this.#timeoutMs };
-  }
+function limit(timeoutMs: number | undefined): { timeoutMs?: number } {
+  return timeoutMs === undefined ? {} : { timeoutMs };
 }
 
 /** A change was refused though a password was given. */
