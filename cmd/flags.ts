@@ -81,6 +81,11 @@ export function parse(command: Command, argv: readonly string[]): number | undef
   }
 }
 
+/** An option's value in an error text: one that is empty must be seen too. */
+export function shownValue(text: string): string {
+  return text === "" ? "''" : text;
+}
+
 /** In any case, and WARNING for WARN: what the original takes. */
 function parseLevel(text: string): LogLevel {
   const level = parseLogLevel(text);

@@ -9,6 +9,7 @@ import { parseSize } from "../src/base/size.ts";
 import { changeConfig } from "../src/server/commands/config-command.ts";
 import { SERVER_CONFIG, type ServerConfig } from "../src/server/config.ts";
 import { startServer } from "../src/server/server.ts";
+import { shownValue } from "./flags.ts";
 import type { RoleSpec } from "./role.ts";
 import { runRole } from "./run-roles.ts";
 
@@ -62,7 +63,7 @@ function overrides(flags: Readonly<Record<string, unknown>>): Partial<ServerConf
 
 function portOf(text: string): number {
   if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
-  throw new CodisError("usage", `Cannot use --port ${text}: a port is 0..65535`);
+  throw new CodisError("usage", `Cannot use --port ${shownValue(text)}: a port is 0..65535`);
 }
 
 function sizeOf(name: string, text: string): number {
@@ -71,12 +72,12 @@ function sizeOf(name: string, text: string): number {
   } catch {
     throw new CodisError(
       "usage",
-      `Cannot use --${name} ${text}: write bytes or a size such as 4gb`,
+      `Cannot use --${name} ${shownValue(text)}: write bytes or a size such as 4gb`,
     );
   }
 }
 
 function yesOrNo(name: string, text: string): boolean {
   if (text === "yes" || text === "no") return text === "yes";
-  throw new CodisError("usage", `Cannot use --${name} ${text}: it must be yes or no`);
+  throw new CodisError("usage", `Cannot use --${name} ${shownValue(text)}: it must be yes or no`);
 }

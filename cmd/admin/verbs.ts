@@ -10,6 +10,7 @@ import { parseAddress } from "../../src/base/address.ts";
 import { CodisError } from "../../src/base/errors.ts";
 import { GROUP_ID_MAX, GROUP_ID_MIN } from "../../src/model/group.ts";
 import { SLOT_COUNT } from "../../src/slots/hash.ts";
+import { shownValue } from "../flags.ts";
 import { openDashboard, type VerbFlags, withVerbFlags } from "./dashboard.ts";
 
 /** What a verb has to say, to people and to machines. */
@@ -76,7 +77,10 @@ export function integerArgument(
   if (text === undefined) throw new CodisError("usage", `Cannot go on without ${name}: name it`);
   const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
   if (value >= min && value <= max) return value;
-  throw new CodisError("usage", `Cannot use ${name} ${text}: it must be ${min}..${max}`);
+  throw new CodisError(
+    "usage",
+    `Cannot use ${name} ${shownValue(text)}: it must be ${min}..${max}`,
+  );
 }
 
 export function groupArgument(text: string | undefined, name = "group"): number {
@@ -102,6 +106,6 @@ export function slotRangeArgument(text: string): { begin: number; end: number } 
   if (begin <= end && end < SLOT_COUNT) return { begin, end };
   throw new CodisError(
     "usage",
-    `Cannot use slots ${text}: write one slot (7) or a range (0-511) within 0-${SLOT_COUNT - 1}`,
+    `Cannot use slots ${shownValue(text)}: write one slot (7) or a range (0-511) within 0-${SLOT_COUNT - 1}`,
   );
 }

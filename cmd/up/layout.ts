@@ -14,6 +14,7 @@
 
 import { CodisError } from "../../src/base/errors.ts";
 import { SLOT_COUNT } from "../../src/slots/hash.ts";
+import { shownValue } from "../flags.ts";
 
 const HOST = "127.0.0.1";
 /** So that the blocks of ports of proxies and their admin ports cannot meet. */
@@ -89,8 +90,8 @@ function isCount(value: number, max: number): boolean {
 }
 
 function badCount(key: string, text: string, max: number): CodisError {
-  const shown = text === "" ? "''" : text;
-  return new CodisError("usage", `Cannot use --${key} ${shown}: it must be 1..${max}`);
+  const rule = `it must be 1..${max}`;
+  return new CodisError("usage", `Cannot use --${key} ${shownValue(text)}: ${rule}`);
 }
 
 /**

@@ -11,6 +11,7 @@
  * texts.
  */
 
+import { isIP } from "node:net";
 import { parse, TomlError } from "smol-toml";
 import { assert } from "./assert.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
@@ -160,6 +161,12 @@ export function boundsOf(row: NumberRow): { readonly min: number; readonly max: 
 /** A `check` of texts: there must be something. */
 export function notEmpty(value: string): string | undefined {
   return value === "" ? "must not be empty" : undefined;
+}
+
+/** A `check` of what is listened on: digits and dots alone are no name, so they must be an IP. */
+export function addressOrName(value: string): string | undefined {
+  const isName = /^[\w.-]+$/.test(value) && !/^[\d.]+$/.test(value);
+  return isName || isIP(value) !== 0 ? undefined : "must be an IP address or a host name";
 }
 
 /** A `check` of credentials: nothing, or a name, a colon and a password. */

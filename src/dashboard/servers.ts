@@ -114,10 +114,14 @@ function limits(ms: number): { timeoutMs: number; callTimeoutMs: number; replyBy
  * Whether a server can be a member of a group, by its answer to SLOTSINFO: one of the codis family
  * counts its slots, one of the redis family does not know the command. Of those, only what serves
  * all keys by itself will do.
- * @throws CodisError with the server's words, and for a node of a Redis Cluster or a sentinel
+ * @throws CodisError with the server's words, and for a proxy, a Redis Cluster's node, a sentinel
  */
 export function checkMember(addr: string, slots: Reply, info: Record<string, string>): void {
   if (!(slots instanceof ErrorReply)) return;
+  if (WRONG_ARITY.test(slots.text)) {
+    const rule = "a member of a group must be a server itself, not a proxy";
+    throw new CodisError("conflict", `server-[${addr}]: ${rule}, it answers: ${slots.text}`);
+  }
   if (!isUnknownCommand(slots.text)) {
     throw new CodisError("unavailable", withPasswordStep(addr, slots.text));
   }
@@ -126,6 +130,8 @@ export function checkMember(addr: string, slots: Reply, info: Record<string, str
   throw new CodisError("conflict", `server-[${addr}] runs as ${mode}, must run standalone`);
 }
 
+/** SLOTSINFO alone is whole for every server; a proxy wants to hear which server is meant. */
+const WRONG_ARITY = /^ERR wrong number of arguments/;
 /** What servers of all ages say to a password they do not expect, to a wrong one, and to none. */
 const NO_PASSWORD_SET = /no password is set|without any password configured/;
 const WRONG_PASSWORD = /^(WRONGPASS|ERR invalid password)/;

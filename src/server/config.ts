@@ -3,14 +3,14 @@
  * the file's rules and defaults; commands/config-command.ts says which keys CONFIG SET may change.
  */
 
-import { type ConfigOf, type ConfigTable, notEmpty } from "../base/config.ts";
+import { addressOrName, type ConfigOf, type ConfigTable } from "../base/config.ts";
 
 export const SERVER_CONFIG = {
   bind: {
     kind: "string",
     default: "127.0.0.1",
     comment: "Address to listen on; one. 0.0.0.0 means all of IPv4.",
-    check: notEmpty,
+    check: addressOrName,
   },
   port: {
     kind: "int",

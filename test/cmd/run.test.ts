@@ -84,3 +84,10 @@ test("A config file without an end is refused by name and rule", async () => {
   expect(await server.ended()).toBe(2);
   expect(server.log).toContain("Cannot read the config file /dev/zero: it must be a regular file");
 });
+
+test("An option whose value is empty is refused with a value that can be seen", async () => {
+  await using server = new RoleProcess();
+  server.start("server", "--port", "");
+  expect(await server.ended()).toBe(2);
+  expect(server.log).toContain("Cannot use --port '': a port is 0..65535");
+});

@@ -1,7 +1,8 @@
 /** The checks of a server that is to be a member, against real ones. */
 
 import { afterAll, expect, test } from "bun:test";
-import { Servers } from "../../src/dashboard/servers.ts";
+import { checkMember, Servers } from "../../src/dashboard/servers.ts";
+import { ErrorReply } from "../../src/resp/reply.ts";
 import { failureOf } from "../support/failure.ts";
 import { TcpRedis } from "../support/tcp-redis.ts";
 
@@ -37,4 +38,12 @@ test("Servers with the product's password are taken, and so are those of a produ
     await servers.check(server.address);
     servers.close();
   }
+});
+
+test("A proxy, which wants to hear which server SLOTSINFO is about, is told that it is no member", () => {
+  const words = "ERR wrong number of arguments for 'SLOTSINFO' command";
+  expect(() => checkMember("127.0.0.1:19000", new ErrorReply(words), {})).toThrow(
+    "server-[127.0.0.1:19000]: a member of a group must be a server itself, not a proxy, " +
+      `it answers: ${words}`,
+  );
 });
