@@ -8,12 +8,12 @@
  */
 
 import { Command, type Option } from "commander";
-import { configSections } from "../src/base/config.ts";
+import { configSections, keyOutsideSections } from "../src/base/config.ts";
 import { CodisError } from "../src/base/errors.ts";
 import { DASHBOARD_ROLE } from "./dashboard.ts";
 import { addCommonOptions, type CommonFlags, newCommand, parse } from "./flags.ts";
 import { PROXY_ROLE } from "./proxy.ts";
-import { type AnyRoleSpec, type Flags, Role } from "./role.ts";
+import { type AnyRoleSpec, type Flags, fileTable, Role } from "./role.ts";
 import { runJob } from "./run-roles.ts";
 import { SERVER_ROLE } from "./server.ts";
 
@@ -50,7 +50,10 @@ export async function runSeveral(argv: readonly string[]): Promise<number> {
       name: "run",
       flags,
       roles: specs.map((spec) => new Role(spec, flags, spec.name)),
-      check: (text) => checkSections(text, names),
+      check: (text) => {
+        checkSections(text, names);
+        checkOutside(text, specs);
+      },
     };
   });
 }
@@ -118,5 +121,19 @@ function checkSections(text: string, names: readonly string[]): void {
   throw new CodisError(
     "usage",
     `The file has a table [${stray}], but the roles to run are ${names.join(", ")}; name the role or remove the table`,
+  );
+}
+
+/** A role's own file has its keys in no table: read as this one's, it would count for nothing. */
+function checkOutside(text: string, specs: readonly AnyRoleSpec[]): void {
+  const stray = keyOutsideSections(text);
+  if (stray === undefined) return;
+  const { key, where } = stray;
+  const owners = specs.filter((spec) => Object.hasOwn(fileTable(spec), key.toLowerCase()));
+  const tables = (owners.length > 0 ? owners : specs).map((spec) => `[${spec.name}]`);
+  throw new CodisError(
+    "usage",
+    `Cannot use ${key}${where === "" ? "" : ` (${where})`}: it stands in no table, and codis run ` +
+      `reads only those of its roles; write ${tables.join(" or ")} above it`,
   );
 }

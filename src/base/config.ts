@@ -112,6 +112,16 @@ export function configSections(text: string): string[] {
   return Object.keys(values).filter((name) => isTable(values[name]));
 }
 
+/**
+ * The first key of `text` that stands in no table, and where (`line 3`, or "").
+ * @throws CodisError "usage" on bad TOML
+ */
+export function keyOutsideSections(text: string): { key: string; where: string } | undefined {
+  const file = new Source(text, "");
+  const key = Object.keys(file.values).find((name) => !isTable(file.values[name]));
+  return key === undefined ? undefined : { key, where: file.where(key) };
+}
+
 /** The config nobody changed. */
 export function defaultConfig<T extends ConfigTable>(table: T): ConfigOf<T> {
   return defaultValues(table) as ConfigOf<T>;

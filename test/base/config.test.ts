@@ -6,6 +6,7 @@ import {
   configSections,
   configToJson,
   defaultConfig,
+  keyOutsideSections,
   loadConfig,
   renderDefaults,
 } from "../../src/base/config.ts";
@@ -119,6 +120,15 @@ describe("loadConfig", () => {
     expect(configSections(text)).toEqual(["other", "proxy"]);
     expect(loadConfig(TABLE, text, "absent").config).toEqual(defaultConfig(TABLE));
     expect(() => loadConfig(TABLE, "proxy = 1", "proxy")).toThrow("must be a table");
+  });
+
+  test("the first key outside all sections is found with its line", () => {
+    expect(keyOutsideSections("# file\nport = 1\n[proxy]\nnope = 1\n")).toEqual({
+      key: "port",
+      where: "line 2",
+    });
+    expect(keyOutsideSections("proxy = { nope = 1 }\n[server]\nport = 1\n")).toBeUndefined();
+    expect(keyOutsideSections("# nothing\n")).toBeUndefined();
   });
 
   test("checkConfig finds what a flag broke", () => {

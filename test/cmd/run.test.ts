@@ -60,6 +60,17 @@ test("SIGHUP reads every role's table again; an unknown key leaves all as it was
   expect(refused).toContain(config);
 });
 
+test("A role's own file, with its keys in no table, is refused: nothing of it would count", async () => {
+  const own = 'dir = "data"\nport = 0\n';
+  for (const more of [["server"], ["server", "proxy"], ["server", "--test-config"]]) {
+    await using process = new RoleProcess();
+    process.start("run", ...more, "--config", process.write("server.toml", own));
+    expect(await process.ended()).toBe(2);
+    expect(process.log).toContain("Cannot use dir (line 1): it stands in no table");
+    expect(process.log).toContain("write [server] above it");
+  }
+});
+
 for (const [words, text] of [
   ["", "Nothing to run: name one or more of server, dashboard, proxy"],
   ["fe", "Cannot run 'fe': a role is one of server, dashboard, proxy"],
