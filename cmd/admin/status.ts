@@ -5,8 +5,11 @@ import type { TopomStats } from "../../src/api/topom-stats.ts";
 import { groupTable } from "./group.ts";
 import { polledStats } from "./polled.ts";
 import { proxyTable } from "./proxy.ts";
-import { formatCount } from "./table.ts";
+import { formatCount, formatRanges } from "./table.ts";
 import { addVerb } from "./verbs.ts";
+
+/** Different reasons that are shown of slots that do not move. */
+const REASONS_MAX = 3;
 
 export function addStatusVerb(admin: Command): void {
   addVerb(admin, "status", "the cluster at a glance", () => async (dashboard) => {
@@ -21,6 +24,7 @@ export function statusText(product: string, address: string, stats: TopomStats):
     `product ${product}, dashboard ${address}`,
     slotLine(stats),
     ...paceLines(stats.slot_action),
+    ...failureLines(stats.slot_action),
   ];
   return `${head.join("\n")}\n\n${groupTable(stats)}\n${proxyTable(stats)}`;
 }
@@ -43,4 +47,14 @@ function paceLines({ disabled, interval }: TopomStats["slot_action"]): string[] 
     );
   }
   return lines;
+}
+
+/** Why slots do not get on, once per reason. */
+function failureLines({ progress: { failing = {} } }: TopomStats["slot_action"]): string[] {
+  const slotsOf = Map.groupBy(Object.keys(failing), (id) => failing[id]!);
+  const lines = [...slotsOf].map(([reason, ids]) => {
+    return `slot ${formatRanges(ids.map(Number))} waits, and is tried again: ${reason}`;
+  });
+  const more = lines.length - REASONS_MAX;
+  return more <= 0 ? lines : [...lines.slice(0, REASONS_MAX), `and ${more} more such reasons`];
 }

@@ -48,6 +48,14 @@ export function withoutArguments(text: string): string {
   return text.replace(/, with args beginning with:.*$/s, "");
 }
 
+/**
+ * Whether MIGRATE failed because the target does not take a value: it knows no such type, as ours
+ * knows no streams and a server without the module no module's, or not yet the form it is sent in.
+ */
+export function isRefusedValue(text: string): boolean {
+  return /Bad data format|DUMP payload version or checksum/.test(text);
+}
+
 /** Whether MIGRATE failed because the target has one of the keys. */
 export function isBusyKey(text: string): boolean {
   return text.includes("BUSYKEY");

@@ -11,14 +11,16 @@
  * slot that comes in the middle waits for the next sweep.
  *
  * A server that has to MIGRATE serves nobody until the target took the keys. So batches, which may
- * hold keys of several slots, are bounded in keys and in bytes, and one is under way at a time.
+ * hold keys of several slots, are bounded in keys and in bytes, and one is under way at a time. If
+ * the target does not take a value, the keys of the batch go one at a time, so that its slot fails
+ * alone, and with the key's name.
  * What MIGRATE leaves behind when it is cut off, and why it is sent without REPLACE first:
  * commands/family.ts.
  */
 
 import { parseAddress } from "../base/address.ts";
 import { CodisError } from "../base/errors.ts";
-import { isBusyKey, migrateRequest, withoutArguments } from "../commands/family.ts";
+import { isBusyKey, isRefusedValue, migrateRequest, withoutArguments } from "../commands/family.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import { slotOf } from "../slots/hash.ts";
 import { type MoveConnection, type MovePort, mayGoOn, type Route } from "./migrate-runner.ts";
@@ -33,6 +35,8 @@ export const BATCH_BYTES_MAX = 64 * 1024;
 /** Silence of the target that fails a MIGRATE: so much, and time to take in a large key. */
 const TARGET_SILENCE_MS = 3_000;
 const TARGET_BYTES_PER_MS = 20_000;
+/** Characters of a key's name in an error. */
+const KEY_SHOWN_MAX = 100;
 
 /** A slot in a sweep. */
 interface Member {
@@ -172,27 +176,71 @@ async function moveBatch(
   { found, bytes }: Batch,
 ): Promise<void> {
   const counts = new Map<Member, number>();
-  const keys: Buffer[] = [];
-  for (const { key, slotId } of found) {
-    const member = members.get(slotId);
+  const going: Found[] = [];
+  for (const item of found) {
+    const member = members.get(item.slotId);
     if (member === undefined || !(counts.has(member) || stays(members, member))) continue;
     counts.set(member, (counts.get(member) ?? 0) + 1);
-    keys.push(key);
+    going.push(item);
   }
-  if (keys.length === 0) return;
-  const first = [...counts.keys()][0]!;
+  const first = [...counts.keys()][0];
+  if (first === undefined) return;
   const { port } = first;
+  const keys = going.map(({ key }) => key);
   const failure = await migrate(connection, db, first, keys, bytes);
+  const isOneRefused = isRefusedValue(failure);
+  if (isOneRefused) await moveOneByOne(connection, db, members, { found: going, bytes });
   for (const [member, count] of counts) {
-    if (failure === "") {
+    if (failure === "" || (isOneRefused && members.has(member.slotId))) {
       member.left -= count;
       port.progress(member.slotId, db, count, member.left);
-    } else {
-      members.delete(member.slotId);
-      member.reject(new CodisError("unavailable", failure));
+    } else if (!isOneRefused) {
+      fails(members, member, failure);
     }
   }
   await port.pause();
+}
+
+function fails(members: Members, member: Member, text: string): void {
+  members.delete(member.slotId);
+  member.reject(new CodisError("unavailable", text));
+}
+
+/** After the target refused a value of the batch: the slots of such values leave the sweep. */
+async function moveOneByOne(
+  connection: MoveConnection,
+  db: number,
+  members: Members,
+  { found, bytes }: Batch,
+): Promise<void> {
+  for (const { key, slotId } of found) {
+    const member = members.get(slotId);
+    if (member === undefined || !stays(members, member)) continue;
+    // One that the batch moved is not there any more: MIGRATE says NOKEY, which is no error.
+    const failure = await migrate(connection, db, member, [key], bytes);
+    if (failure === "") continue;
+    const type = isRefusedValue(failure) ? await connection.call("TYPE", key) : undefined;
+    const text = type === undefined ? failure : refusedText(key, type, db, member.route, failure);
+    fails(members, member, text);
+  }
+}
+
+/** What cannot be moved, and what the operator can do. */
+function refusedText(
+  key: Buffer,
+  type: Reply,
+  db: number,
+  { from, to }: Route,
+  failure: string,
+): string {
+  const name = key.toString();
+  const shown = JSON.stringify(name.slice(0, KEY_SHOWN_MAX));
+  const word = type instanceof ErrorReply ? "unknown" : String(type);
+  return (
+    `key ${shown}${name.length > KEY_SHOWN_MAX ? "..." : ""} is of type ${word}, and the server ` +
+    `${to} cannot hold it (${failure}): remove it at ${from}, database ${db}, or copy it ` +
+    "elsewhere first; the move goes on by itself then"
+  );
 }
 
 /** @returns the error of the source, "" for none */

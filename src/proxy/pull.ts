@@ -15,6 +15,7 @@ import { parseAddress } from "../base/address.ts";
 import { indexOfByte } from "../base/bytes.ts";
 import {
   isBusyKey,
+  isRefusedValue,
   isUnknownCommand,
   migrateRequest,
   withoutArguments,
@@ -110,8 +111,12 @@ export function judgePull(way: PullWay, isReplacing: boolean, reply: Buffer): Pu
   }
   const text = lineText(reply, 0);
   if (way === MIGRATE && !isReplacing && isBusyKey(text)) return { next: "replace" };
+  if (way === MIGRATE && isRefusedValue(text)) return badPull(`${REFUSED_VALUE} (${text})`);
   return badPull(text);
 }
+
+/** A key cannot follow its slot; the original, which knew one family only, has no word for it. */
+const REFUSED_VALUE = "the slot is moving to a server that cannot hold the type of this key";
 
 function badPull(text: string): PullVerdict {
   return { next: "fail", text: `bad slotsmgrt resp: ${text}` };

@@ -7,19 +7,23 @@ import { SENTINEL } from "../../src/model/sentinel.ts";
 import { offlineMapping } from "../../src/model/slot.ts";
 
 /** A product with nothing in it but one slot with an owner. */
-function statsOf(disabled: boolean, interval: number): TopomStats {
+function statsOf(
+  disabled: boolean,
+  interval: number,
+  failing: Readonly<Record<string, string>> = {},
+): TopomStats {
   return {
     closed: false,
     slots: [{ ...offlineMapping(0), group_id: 1 }, offlineMapping(1)],
     group: { models: [], stats: {} },
     proxy: { models: [], stats: {} },
-    slot_action: { disabled, interval, progress: { status: "" }, executor: 0 },
+    slot_action: { disabled, interval, progress: { status: "", failing }, executor: 0 },
     sentinels: { model: SENTINEL.zero(), stats: {}, masters: {} },
   };
 }
 
-function headOf(disabled: boolean, interval: number): string[] {
-  const text = statusText("demo", "h:1", statsOf(disabled, interval));
+function headOf(...given: Parameters<typeof statsOf>): string[] {
+  const text = statusText("demo", "h:1", statsOf(...given));
   return text.slice(0, text.indexOf("\n\n")).split("\n");
 }
 
@@ -31,4 +35,14 @@ test("The pace of slot actions is shown when it is not the default", () => {
   expect(headOf(false, 0)).toEqual(head);
   expect(headOf(false, 1_500)).toEqual([...head, paced]);
   expect(headOf(true, 1_500)).toEqual([...head, disabled, paced]);
+});
+
+test("Slots that do not get on are named with the reason, three reasons at most", () => {
+  const failing = { 3: "key gone wrong", 4: "key gone wrong", 9: "EOF", 10: "a", 11: "b" };
+  expect(headOf(false, 0, failing).slice(2)).toEqual([
+    "slot 3-4 waits, and is tried again: key gone wrong",
+    "slot 9 waits, and is tried again: EOF",
+    "slot 10 waits, and is tried again: a",
+    "and 1 more such reasons",
+  ]);
 });

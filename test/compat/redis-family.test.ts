@@ -6,9 +6,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { SLOT_COUNT } from "../../src/slots/hash.ts";
+import { SLOT_COUNT, slotOf } from "../../src/slots/hash.ts";
 import { verifyDataset, writeDataset } from "../support/dataset.ts";
 import { OperatedCluster } from "../support/operated-cluster.ts";
+import { RespClient } from "../support/resp-client.ts";
 
 const KEYS = 100_000;
 const OTHER_DATABASE = 3;
@@ -65,6 +66,32 @@ test("slots of the codis server move to a stock server under load, unnoticed", a
   expect((await cluster.owners()).filter((gid) => gid === 4)).toEqual([]);
   await expectAllInPlace();
 }, 300_000);
+
+test("a stream, which the codis server cannot hold, is named; the slot moves when it is gone", async () => {
+  await using mixed = await OperatedCluster.start();
+  const stock = await mixed.programs.redis();
+  const ours = await mixed.programs.server();
+  await mixed.join(stock);
+  await mixed.open();
+  await mixed.join(ours);
+  const slot = slotOf(Buffer.from("events"));
+  await mixed.usingDatabase(0, async (client) => {
+    await client.batch([["XADD", "events", "*", "field", "value"]]);
+    await mixed.admin("slot", "migrate", String(slot), "2", "--no-wait");
+    let status = "";
+    while (!status.includes("type stream")) status = await mixed.admin("status");
+    expect(status).toContain(`slot ${slot} waits, and is tried again: key "events" is of type`);
+    expect(status).toContain(`the server 127.0.0.1:${ours.port} cannot hold it`);
+    expect(status).toContain(`remove it at 127.0.0.1:${stock.port}, database 0`);
+    const [refused] = (await client.batch([["XLEN", "events"]])) as { text: string }[];
+    expect(refused!.text).toContain("a server that cannot hold the type of this key");
+    const source = await RespClient.connect(stock.port);
+    await source.call("DEL", "events");
+    source.close();
+    await mixed.admin("slot", "wait", "--json");
+  });
+  expect((await mixed.owners())[slot]).toBe(2);
+}, 60_000);
 
 test("all of it works with a password too", async () => {
   const password = "a secret";

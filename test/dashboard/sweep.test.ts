@@ -215,6 +215,49 @@ test("What fails for one slot does not concern the others in its sweep", async (
   expect(source.databases.get(0)).toEqual(keysOf(1, 15));
 });
 
+test("A value that the target does not take fails its slot alone, with the key's name and type", async () => {
+  const source = new StockSource();
+  const [mine, other] = [keysOf(1, 3), keysOf(2, 3)];
+  source.databases.set(0, [...mine, ...other]);
+  const refused = "ERR Target instance replied with error: ERR Bad data format";
+  const culprit = mine[1]!;
+  source.answer = ([name, ...words]) => {
+    if (name === "TYPE") return "stream";
+    return name === "MIGRATE" && words.includes(culprit) ? new ErrorReply(refused) : undefined;
+  };
+  const text =
+    `key "${culprit}" is of type stream, and the server b:2 cannot hold it (${refused}): ` +
+    "remove it at a:1, database 0, or copy it elsewhere first; the move goes on by itself then";
+  source.permits.set(1, { from: "a:1", to: "b:2" });
+  const moves = [moveSlot(source.port, 7), moveSlot(source.port, 1), moveSlot(source.port, 2)];
+  const [, failed, moved] = await Promise.allSettled(moves);
+  expect(failed).toMatchObject({ reason: new CodisError("unavailable", text) });
+  expect(moved!.status).toBe("fulfilled");
+  expect(source.count(`TYPE ${culprit}`)).toBe(1);
+  expect(source.databases.get(0)).toContain(culprit);
+  for (const key of other) expect(source.databases.get(0)).not.toContain(key);
+  const counted = source.progress.filter(([slot]) => slot === 2);
+  expect(counted.at(-1)).toEqual([2, 0, 3, 0]);
+  source.answer = () => undefined;
+  await moveSlot(source.port, 1);
+  expect(source.databases.get(0)).toEqual([]);
+});
+
+test("A long name of a key that cannot move is cut in the error, and control characters are escaped", async () => {
+  const source = new StockSource();
+  const key = `\n${"x".repeat(500)}`;
+  source.databases.set(0, [key]);
+  const slot = slotOf(Buffer.from(key));
+  source.answer = ([name]) => {
+    if (name === "TYPE") return new ErrorReply("ERR no");
+    if (name !== "MIGRATE") return undefined;
+    return new ErrorReply("ERR DUMP payload version or checksum are wrong");
+  };
+  await expect(moveSlot(source.port, slot)).rejects.toThrow(
+    `key "\\n${"x".repeat(99)}"... is of type unknown, and the server b:2 cannot hold it`,
+  );
+});
+
 test("A server that knows no MIGRATE repeats the password in its error, which is not passed on", async () => {
   const source = new StockSource();
   source.databases.set(0, keysOf(1, 1));

@@ -298,6 +298,10 @@ test("A key that the target has too is replaced by the source's, which is asked 
 test("What MIGRATE cannot do is an error to the client, and nothing is forwarded", async () => {
   const cases = [
     ["-IOERR error or timeout reading to target instance", "IOERR error or timeout reading to"],
+    [
+      "-ERR Target instance replied with error: ERR Bad data format",
+      "the slot is moving to a server that cannot hold the type of this key (ERR Target instance",
+    ],
     [":1", "should be string, but got <int>"],
   ];
   for (const [reply, text] of cases) {
