@@ -2,8 +2,8 @@
  * Runs one role or several in this process until they end: config, log, pid file, service manager,
  * signals, exit code. What `codis <role>` and `codis run` share.
  *
- *   Job ──> readings of the file ──> logs ──> start, in order ──> ready ──> the first that ends
- *                       SIGHUP ──> readings ──> reload                      ends all, in reverse
+ *   Job ──> readings of the file ──> logs ──> start, in order ──> ready ──> all have ended, or one
+ *                       SIGHUP ──> readings ──> reload       has failed and ends all, in reverse
  */
 
 import { rmSync, writeFileSync } from "node:fs";
@@ -117,7 +117,9 @@ async function serve(job: Job, readings: readonly Reading[]): Promise<number> {
   process.on("SIGHUP", onHangup);
   const manager = connectServiceManager();
   const running: RunningRole[] = [];
+  let isClosing = false;
   const close = async (): Promise<void> => {
+    isClosing = true;
     for (const role of running.toReversed()) {
       await role.close();
       await role.done;
@@ -131,7 +133,9 @@ async function serve(job: Job, readings: readonly Reading[]): Promise<number> {
     stopListening = closeOnSignals(close, log, manager, flags.supervised === true);
     manager.ready();
     if (flags.supervised) printReady(job, running);
-    const exitCode = await Promise.race(running.map((role) => role.done));
+    const exitCode = await allEnded(job, running, (name, others) => {
+      if (!isClosing) log.info(`${name} has ended, the others serve on`, { others });
+    });
     // One that has ended by itself needs no closing, and one that died cannot be closed in order.
     if (running.length > 1) await close();
     return exitCode;
@@ -143,6 +147,29 @@ async function serve(job: Job, readings: readonly Reading[]): Promise<number> {
     process.off("SIGHUP", onHangup);
     if (pidfile !== undefined) rmSync(pidfile, { force: true });
   }
+}
+
+/**
+ * Resolves with 0 when every role has ended in order, as one does that is told to over its API, or
+ * with the exit code of the first that fails: what it was to the others, nobody is.
+ * @param onEnd told of each that ends in order while others go on, with the names of these
+ */
+function allEnded(
+  { roles }: Job,
+  running: readonly RunningRole[],
+  onEnd: (name: string, others: string) => void,
+): Promise<number> {
+  const left = new Set(roles.map(({ name }) => name));
+  return new Promise((resolve) => {
+    for (const [i, { done }] of running.entries()) {
+      const { name } = roles[i]!;
+      void done.then((exitCode) => {
+        left.delete(name);
+        if (exitCode !== EXIT_DONE || left.size === 0) resolve(exitCode);
+        else onEnd(name, [...left].join(", "));
+      });
+    }
+  });
 }
 
 /** Of `codis run` itself. */

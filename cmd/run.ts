@@ -1,7 +1,7 @@
 /**
  * `codis run <role>... --config FILE`: several roles in one process, from one TOML file with a
  * table per role, and with the options of each. They start in the order given and stop in reverse;
- * the first that ends ends all.
+ * one that is told to end ends alone, one that fails ends all.
  *
  * An option goes to every role that is run and has it: --product_name is the dashboard's and the
  * proxy's, --filesystem where the one stores and the other looks.

@@ -27,6 +27,35 @@ test("The proxy registers itself with the dashboard beside it", async () => {
   await two.logged("proxy is online");
 });
 
+test("A dashboard that is told to end ends alone; what fails ends all", async () => {
+  await using two = new RoleProcess();
+  const config = two.write("two.toml", TWO);
+  const flags = ["--filesystem", "store", "--product_name", "shop", "--ncpu", "1", "--supervised"];
+  two.start("run", "proxy", "dashboard", "--config", config, ...flags);
+  const addresses = await two.addresses();
+  await two.logged("proxy is online");
+
+  // Of another product: the proxy is refused there.
+  await using failing = new RoleProcess();
+  const dashboard = addresses["dashboard.admin"]!;
+  const wrong = failing.write(
+    "wrong.toml",
+    TWO.replace(/\[dashboard[\s\S]*(?=\[proxy)/, "[server]\nport = 0\n"),
+  );
+  failing.start("run", "server", "proxy", "--config", wrong, "--dashboard", dashboard);
+  expect(await failing.ended()).toBe(1);
+  expect(failing.log).not.toContain("serve on");
+
+  await using admin = new RoleProcess();
+  admin.start("admin", "shutdown", "--dashboard", dashboard);
+  expect(await admin.ended()).toBe(0);
+  await two.logged("dashboard has ended, the others serve on others=proxy");
+  const proxy = await fetch(`http://${addresses["proxy.admin"]}/proxy/model`);
+  expect(await proxy.json()).toMatchObject({ product_name: "shop" });
+  two.signal("SIGTERM");
+  expect(await two.ended()).toBe(0);
+});
+
 test("The log and the pid file are those of all roles", async () => {
   await using two = new RoleProcess();
   const config = two.write("two.toml", TWO);
