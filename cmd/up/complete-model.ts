@@ -23,6 +23,9 @@ import {
 
 /** How long a server, which serves already, may take to answer. */
 const SERVER_TIMEOUT_MS = 5_000;
+/** How often a dashboard that may be starting again is asked to put a proxy online, and the pause. */
+const ONLINE_ATTEMPTS = 30;
+const ONLINE_PAUSE_MS = 1_000;
 
 /**
  * @returns the groups that have servers and no slots, nor any on their way, now that it is complete
@@ -76,6 +79,28 @@ async function completeProxies(
     // A known proxy that came back empty is filled again by `online`, a new one is made by it.
     if (known.has(address)) await dashboard.onlineProxy(address);
     else await dashboard.createProxy(address);
+  }
+}
+
+/**
+ * Makes a proxy that was started again part of the cluster, also one that an operator had removed.
+ * @param wait resolves after so many milliseconds with whether to go on
+ * @throws CodisError of the last attempt
+ */
+export async function putOnline(
+  dashboardAddr: string,
+  adminAddr: string,
+  wait: (ms: number) => Promise<boolean>,
+): Promise<void> {
+  const dashboard = new DashboardClient(dashboardAddr, PRODUCT_NAME);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await dashboard.onlineProxy(adminAddr);
+      return;
+    } catch (error) {
+      if (!(error instanceof CodisError) || attempt === ONLINE_ATTEMPTS) throw error;
+      if (!(await wait(ONLINE_PAUSE_MS))) throw error;
+    }
   }
 }
 

@@ -5,8 +5,9 @@
  *
  *   flags + DIR/up.json ──> shape ──> lock, ports free? ──> children ──> model complete? ──> serve
  *
- * Nothing is started and nothing written over before every check has passed, and nothing is made
- * where nothing was.
+ * A proxy that was started again is put online again, also when it had ended because it was
+ * removed: `up` keeps what it printed. Nothing is started and nothing written over before every
+ * check has passed, and nothing is made where nothing was.
  */
 
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
@@ -16,7 +17,7 @@ import { writeFileAtomically } from "../../src/base/files.ts";
 import { tryFlock } from "../../src/base/flock.ts";
 import { assertPortFree } from "../../src/net/listener.ts";
 import { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, newCommand, parse } from "../flags.ts";
-import { completeModel } from "./complete-model.ts";
+import { completeModel, putOnline } from "./complete-model.ts";
 import {
   checkShape,
   dashboardAddress,
@@ -203,17 +204,23 @@ async function serve(
   processes: readonly UpProcess[],
   isJson: boolean,
 ): Promise<number> {
+  const stopAsked = nextStopSignal();
+  let isUp = false;
   const events: SupervisorEvents = {
     onRestart: (what, backoffMs) => say(`${what}; starting it again in ${backoffMs} ms`),
-    onServing: (name, pid) => say(`${name} serves (pid ${pid})`),
+    onServing: (name, pid) => {
+      const { role, addresses } = processes.find((process) => process.name === name)!;
+      // A proxy serves when it is online: at a start that is when the model is complete.
+      if (role !== "proxy") sayServing(name, pid);
+      else if (isUp) void bringBack(name, pid, addresses.at(-1)!, shape, stopAsked);
+    },
   };
   const children = processes.map(({ name, role }) => {
     const argv = [role, "--config", join(directory, "config", `${name}.toml`)];
     return new Child({ name, argv, logFile: join(directory, "log", `${name}.log`) }, events);
   });
-  const stopAsked = nextStopSignal();
   try {
-    const isUp = await Promise.race([
+    isUp = await Promise.race([
       startAll(children, processes, shape).then(() => true),
       stopAsked.then(() => false),
     ]);
@@ -238,7 +245,33 @@ async function startAll(
     await Promise.all(ofRole(children, processes, role).map((child) => child.start()));
   }
   const idle = await completeModel(shape);
+  for (const { name, pid } of ofRole(children, processes, "proxy")) sayServing(name, pid);
   if (idle.length > 0) say(idleText(idle, shape));
+}
+
+/** A proxy that was started again is put online, or it is said why not and what to do. */
+async function bringBack(
+  name: string,
+  pid: number,
+  adminAddr: string,
+  shape: UpShape,
+  stopAsked: Promise<void>,
+): Promise<void> {
+  const dashboard = dashboardAddress(shape);
+  const wait = (ms: number): Promise<boolean> =>
+    Promise.race([Bun.sleep(ms).then(() => true), stopAsked.then(() => false)]);
+  try {
+    await putOnline(dashboard, adminAddr, wait);
+    sayServing(name, pid);
+  } catch (error) {
+    if (!(error instanceof CodisError)) throw error;
+    const command = `${programName()} admin proxy online ${adminAddr} --dashboard ${dashboard}`;
+    say(`${name} runs (pid ${pid}) but is not online: ${errorText(error)}; try ${command}`);
+  }
+}
+
+function sayServing(name: string, pid: number): void {
+  say(`${name} serves (pid ${pid})`);
 }
 
 /** What a start with more servers leaves to be done: the slots stay where they are. */

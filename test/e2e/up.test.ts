@@ -66,6 +66,28 @@ test("A start without the coordinator's files gives the slots to the servers tha
   }
 }, 120_000);
 
+test("A proxy that is removed comes back, as up promised its address", async () => {
+  const cluster = await UpCluster.start({ servers: 1, proxies: 2 });
+  try {
+    const { stdout: before } = await cluster.admin("proxy", "list", "--json");
+    const tokens = Object.keys((JSON.parse(before) as { stats: object }).stats);
+    const isBack = cluster.nextLine(/proxy-2 serves/);
+    expect((await cluster.admin("proxy", "remove", "2")).stdout).toBe("ok\n");
+    await isBack;
+    expect(cluster.stderr).toContain("proxy-2 ended with exit code 0; starting it again in 50 ms");
+    const client = await RespClient.connect(cluster.port + 1);
+    expect(await client.call("SET", "k", "v")).toBe("OK");
+    client.close();
+    const { stdout: after } = await cluster.admin("proxy", "list", "--json");
+    const stats = Object.values((JSON.parse(after) as { stats: object }).stats);
+    expect(stats.map((each: { stats?: { online: boolean } }) => each.stats?.online)).toEqual(
+      tokens.map(() => true),
+    );
+  } finally {
+    await cluster.stop();
+  }
+}, 60_000);
+
 test("A second up on the same directory is refused and harms nothing", async () => {
   const cluster = await UpCluster.start({ servers: 1 });
   try {
