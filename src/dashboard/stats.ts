@@ -36,6 +36,8 @@ export class Statistics {
   readonly #port: StatsPort;
   #servers: Readonly<Record<string, RedisStats>> = {};
   #proxies: Readonly<Record<string, ProxyPoll>> = {};
+  /** Changed since the round that is under way began: what they answer in it may be of before. */
+  readonly #changedProxies = new Set<string>();
 
   constructor(port: StatsPort) {
     this.#port = port;
@@ -51,6 +53,13 @@ export class Statistics {
     return only(this.#proxies, [...this.#port.cluster.proxies.keys()]);
   }
 
+  /** What a proxy said is of before it was put online: it counts as not asked yet. */
+  forgetProxy(token: string): void {
+    this.#changedProxies.add(token);
+    const { [token]: _, ...others } = this.#proxies;
+    this.#proxies = others;
+  }
+
   async pollServers(): Promise<void> {
     this.#servers = await this.#pollAll(serverAddrs(this.#port.cluster), (addr) =>
       this.#port.serverStats(addr),
@@ -59,13 +68,16 @@ export class Statistics {
 
   async pollProxies(): Promise<void> {
     const { proxies } = this.#port.cluster;
-    this.#proxies = await this.#pollAll([...proxies.keys()], async (token) => {
+    this.#changedProxies.clear();
+    const polled = await this.#pollAll([...proxies.keys()], async (token) => {
       const proxy = proxies.get(token);
       if (proxy === undefined) throw new CodisError("missing", `proxy-[${token}] doesn't exist`);
       const stats = await this.#port.proxyStats(proxy);
       this.#port.onProxyStats(proxy, stats);
       return stats;
     });
+    for (const token of this.#changedProxies) delete polled[token];
+    this.#proxies = polled;
   }
 
   async #pollAll<T>(

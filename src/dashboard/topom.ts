@@ -179,6 +179,7 @@ export class Topom {
     this.#requireOnline();
     const found = await this.#proxies.identify(addr, true);
     await this.#operate((cluster) => this.#proxies.create(cluster, found));
+    this.#statistics.forgetProxy(found.token);
     this.#engine.wake();
   }
 
@@ -187,6 +188,7 @@ export class Topom {
     this.#requireOnline();
     const found = await this.#proxies.identify(addr, false);
     await this.#operate((cluster) => this.#proxies.online(cluster, found));
+    this.#statistics.forgetProxy(found.token);
     this.#engine.wake();
   }
 
