@@ -3,18 +3,19 @@
  *
  *   codis admin slot list
  *   codis admin slot assign 0-511 1                      offline slots only: nothing is moved
- *   codis admin slot migrate 7 2                         move slot 7 to group 2; also a range
+ *   codis admin slot migrate 7 2                         move slot 7 to group 2; also 1,5,8-9
  *   codis admin slot migrate --from 1 --to 2 --count 9   any 9 slots of group 1
- *   codis admin slot cancel 7                            only while it still waits
+ *   codis admin slot cancel 7                            only while it waits; also 1,5,8-9, all
  *   codis admin slot wait                                until nothing moves any more
  *   codis admin slot pause | resume | interval 1000
  */
 
 import type { Command } from "commander";
 import type { DashboardClient } from "../../src/api/dashboard-client.ts";
-import { CodisError } from "../../src/base/errors.ts";
+import { CodisError, errorText } from "../../src/base/errors.ts";
 import { MAPPINGS, type Mapping, offlineMapping } from "../../src/model/slot.ts";
 import { SLOT_COUNT } from "../../src/slots/hash.ts";
+import { cancelMoves } from "./cancel.ts";
 import type { VerbFlags } from "./dashboard.ts";
 import { type MoveResult, moveText, untilInterrupted, watchMove } from "./move.ts";
 import { formatRanges, renderTable } from "./table.ts";
@@ -26,7 +27,9 @@ import {
   doing,
   groupArgument,
   integerArgument,
-  slotRangeArgument,
+  type SlotRange,
+  slotRangesArgument,
+  slotsOf,
 } from "./verbs.ts";
 
 /** The original's limit of the pause between two migration calls. */
@@ -86,9 +89,10 @@ function addMoveVerbs(slot: Command): void {
         .option("--count <n>", "how many")
         .option("--no-wait", "return at once; `codis admin slot wait` watches later"),
   );
-  addVerb(slot, "cancel <slot>", "forget a move that has not begun", ([text]) => {
-    const id = integerArgument("slot", text, 0, SLOT_COUNT - 1);
-    return doing((dashboard) => dashboard.removeSlotAction(id));
+  const cancelSummary = "forget moves that have not begun: slots, ranges or `all`";
+  addVerb(slot, "cancel <slots>", cancelSummary, ([text]) => {
+    const wanted = text === "all" ? undefined : slotsOf(slotRangesArgument(text!));
+    return (dashboard) => cancelMoves(dashboard, wanted);
   });
   addVerb(slot, "wait", "watch until no slot moves any more", (_, { json }) => {
     return (dashboard) => untilInterrupted(dashboard.addr, watched(dashboard, json === true));
@@ -140,19 +144,40 @@ function migration(
   if (slots === undefined) {
     const source = groupArgument(from, "--from");
     const target = groupArgument(to, "--to");
+    if (source === target) {
+      throw new CodisError(
+        "usage",
+        `Cannot move slots from group ${source} to group ${target}: that is where they are`,
+      );
+    }
     const slotCount = integerArgument("--count", count, 1, SLOT_COUNT);
     return (dashboard) => dashboard.createSlotActions(source, target, slotCount);
   }
-  const { begin, end } = slotRangeArgument(slots);
+  const ranges = slotRangesArgument(slots);
   const target = groupArgument(gid);
-  return (dashboard) => dashboard.createSlotActionRange(begin, end, target);
+  return (dashboard) => beginRanges(dashboard, ranges, target);
+}
+
+/** @throws CodisError of the first range that is refused, with what was begun before it */
+async function beginRanges(
+  dashboard: DashboardClient,
+  ranges: readonly SlotRange[],
+  target: number,
+): Promise<void> {
+  for (const [i, { begin, end }] of ranges.entries()) {
+    try {
+      await dashboard.createSlotActionRange(begin, end, target);
+    } catch (error) {
+      if (!(error instanceof CodisError) || i === 0) throw error;
+      const begun = formatRanges(slotsOf(ranges.slice(0, i)).sort((a, b) => a - b));
+      const step = `slots ${begun} move to group ${target}; \`slot cancel\` forgets those that wait`;
+      throw new CodisError(error.code, `${errorText(error)}\n${step}`);
+    }
+  }
 }
 
 function mappingsOf(text: string, gid: number): Mapping[] {
-  const { begin, end } = slotRangeArgument(text);
-  return Array.from({ length: end - begin + 1 }, (_, i) => {
-    return { ...offlineMapping(begin + i), group_id: gid };
-  });
+  return slotsOf(slotRangesArgument(text)).map((id) => ({ ...offlineMapping(id), group_id: gid }));
 }
 
 /**

@@ -98,14 +98,34 @@ export function addressArgument(text: string | undefined): string {
   return text!;
 }
 
-/** `7` or `0-511`, both ends included. */
-export function slotRangeArgument(text: string): { begin: number; end: number } {
-  const match = /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(text);
-  const begin = Number(match?.[1] ?? NaN);
-  const end = Number(match?.[2] ?? match?.[1] ?? NaN);
-  if (begin <= end && end < SLOT_COUNT) return { begin, end };
-  throw new CodisError(
-    "usage",
-    `Cannot use slots ${shownValue(text)}: write one slot (7) or a range (0-511) within 0-${SLOT_COUNT - 1}`,
+/** Slots in a row, both ends included. */
+export interface SlotRange {
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** `7`, `0-511` or several of these behind commas, as given; no slot twice. */
+export function slotRangesArgument(text: string): SlotRange[] {
+  const ranges = text.split(",").map((part): SlotRange => {
+    const match = /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(part);
+    const begin = Number(match?.[1] ?? NaN);
+    const end = Number(match?.[2] ?? match?.[1] ?? NaN);
+    if (begin <= end && end < SLOT_COUNT) return { begin, end };
+    throw new CodisError(
+      "usage",
+      `Cannot use slots ${shownValue(text)}: write slots (7), ranges (0-511) or both (1,5,8-9) within ` +
+        `0-${SLOT_COUNT - 1}`,
+    );
+  });
+  const ids = slotsOf(ranges);
+  const twice = ids.find((id, i) => ids.indexOf(id) < i);
+  if (twice === undefined) return ranges;
+  throw new CodisError("usage", `Cannot use slots ${shownValue(text)}: slot ${twice} stands there twice`);
+}
+
+/** The ids in ranges, in their order. */
+export function slotsOf(ranges: readonly SlotRange[]): number[] {
+  return ranges.flatMap(({ begin, end }) =>
+    Array.from({ length: end - begin + 1 }, (_, i) => begin + i),
   );
 }

@@ -148,7 +148,10 @@ for (const [words, text] of [
   ["slot migrate 7 2 --from 1", "Name slots and a group"],
   ["slot migrate --to 2 --count 1", "Cannot go on without --from"],
   ["slot migrate --from 1 --to 2", "Cannot go on without --count"],
-  ["slot cancel 1024", "Cannot use slot 1024: it must be 0..1023"],
+  ["slot migrate --from 2 --to 2 --count 1", "Cannot move slots from group 2 to group 2"],
+  ["slot migrate 1,5-9,7 2", "Cannot use slots 1,5-9,7: slot 7 stands there twice"],
+  ["slot migrate 1,,2 2", "Cannot use slots 1,,2: write slots (7), ranges (0-511) or both"],
+  ["slot cancel 1024", "Cannot use slots 1024: write slots (7)"],
   ["slot interval -- -1", "Cannot use interval -1"],
 ] as const) {
   test(`codis admin ${words} is refused before anything is sent`, async () => {
