@@ -11,6 +11,12 @@ const POLL_MS = 500;
 const LOG_MS = 5_000;
 /** Polls that may fail in a row: the dashboard is restarted within that time or it is gone. */
 const FAILURES_MAX = 120;
+/** Of a terminal that does not say how wide it is. */
+const COLUMNS_DEFAULT = 80;
+/** Different reasons told of slots that do not get on; `codis admin status` shows the present ones. */
+const REASONS_MAX = 10;
+
+const CLEAR_LINE = "\r\x1b[K";
 
 export interface MoveResult {
   readonly slots: number;
@@ -29,6 +35,7 @@ export async function watchMove(dashboard: DashboardClient, isQuiet: boolean): P
   const progress = new MoveProgress(first, beginMs);
   let failures = 0;
   let lastLineMs = beginMs;
+  const reasons = new Set<string>();
   while (state.slotsLeft > 0) {
     await Bun.sleep(POLL_MS);
     try {
@@ -40,14 +47,20 @@ export async function watchMove(dashboard: DashboardClient, isQuiet: boolean): P
     }
     const nowMs = performance.now();
     if (isQuiet) continue;
+    if (state.failure !== "" && !reasons.has(state.failure) && reasons.size < REASONS_MAX) {
+      reasons.add(state.failure);
+      process.stderr.write(`${process.stderr.isTTY ? CLEAR_LINE : ""}${state.failure}\n`);
+    }
     if (process.stderr.isTTY) {
-      process.stderr.write(`\r\x1b[K${progress.line(state, nowMs)}`);
+      // The last column stays free: a cursor behind it is on the next line.
+      const columns = (process.stderr.columns ?? COLUMNS_DEFAULT) - 1;
+      process.stderr.write(CLEAR_LINE + progress.line(state, nowMs, columns));
     } else if (nowMs - lastLineMs >= LOG_MS) {
       lastLineMs = nowMs;
       process.stderr.write(`${progress.line(state, nowMs)}\n`);
     }
   }
-  if (!isQuiet && process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  if (!isQuiet && process.stderr.isTTY) process.stderr.write(CLEAR_LINE);
   return {
     slots: first.slotsLeft,
     keysMoved: Math.max(0, state.keysMoved - first.keysMoved),
@@ -104,5 +117,6 @@ function moveState(stats: TopomStats): MoveState {
       `${slotsLeft} slots wait, but slot actions are disabled; enable them with: codis admin slot resume`,
     );
   }
-  return { slotsLeft, keysMoved: progress.keys_moved ?? 0, status: progress.status };
+  const failure = /^\[ERROR\] (.*)$/s.exec(progress.status)?.[1] ?? "";
+  return { slotsLeft, keysMoved: progress.keys_moved ?? 0, failure };
 }

@@ -19,8 +19,8 @@ export interface MoveState {
   readonly slotsLeft: number;
   /** Keys moved since the dashboard started. */
   readonly keysMoved: number;
-  /** The dashboard's own words about the slot it works on, or its last error. */
-  readonly status: string;
+  /** Why the dashboard last failed to move one, "" when nothing fails. */
+  readonly failure: string;
 }
 
 export class MoveProgress {
@@ -35,8 +35,11 @@ export class MoveProgress {
     this.#samples.push({ atMs: nowMs, slotsLeft: first.slotsLeft, keysMoved: first.keysMoved });
   }
 
-  /** @returns one line without line feed: bar, slots, speed, time left, status */
-  line(state: MoveState, nowMs: number): string {
+  /**
+   * One line without line feed: bar, slots, keys, time left, speed.
+   * @param columns the most it may have; parts that do not fit are left out, from the right
+   */
+  line(state: MoveState, nowMs: number, columns = Number.POSITIVE_INFINITY): string {
     this.#samples.push({ atMs: nowMs, slotsLeft: state.slotsLeft, keysMoved: state.keysMoved });
     while (this.#samples.length > 2 && this.#samples[1]!.atMs < nowMs - WINDOW_MS) {
       this.#samples.shift();
@@ -46,19 +49,27 @@ export class MoveProgress {
     const filled = total === 0 ? BAR_WIDTH : Math.floor((BAR_WIDTH * done) / total);
     const bar = `[${"#".repeat(filled)}${".".repeat(BAR_WIDTH - filled)}]`;
     const keys = formatCount(Math.max(0, state.keysMoved - this.#keysBefore));
-    const parts = [`${bar} ${done}/${total} slots, ${keys} keys`, this.#speed(state, nowMs)];
-    if (state.status !== "") parts.push(state.status);
-    return parts.join("  ");
+    const parts = [`${bar} ${done}/${total} slots`, `, ${keys} keys`, ...this.#pace(state, nowMs)];
+    let line = "";
+    for (const part of parts) {
+      if (line.length + part.length > columns) break;
+      line += part;
+    }
+    return line;
   }
 
-  #speed(state: MoveState, nowMs: number): string {
+  /** What there is to say about the speed, the most wanted first. */
+  #pace(state: MoveState, nowMs: number): string[] {
     const oldest = this.#samples[0]!;
     const seconds = (nowMs - oldest.atMs) / 1000;
-    if (seconds <= 0) return "measuring";
+    if (seconds <= 0) return ["  measuring"];
     const keysPerSecond = Math.round((state.keysMoved - oldest.keysMoved) / seconds);
     const slotsPerSecond = (oldest.slotsLeft - state.slotsLeft) / seconds;
-    const left =
-      slotsPerSecond > 0 ? `about ${formatSeconds(state.slotsLeft / slotsPerSecond)} left` : "";
-    return `${formatCount(keysPerSecond)} keys/s, ${slotsPerSecond.toFixed(1)} slots/s  ${left}`.trimEnd();
+    const speed = [
+      `  ${formatCount(keysPerSecond)} keys/s`,
+      `, ${slotsPerSecond.toFixed(1)} slots/s`,
+    ];
+    if (slotsPerSecond <= 0) return speed;
+    return [`  about ${formatSeconds(state.slotsLeft / slotsPerSecond)} left`, ...speed];
   }
 }
