@@ -14,6 +14,7 @@ import type { Command } from "commander";
 import type { TopomStats } from "../../src/api/topom-stats.ts";
 import { CodisError } from "../../src/base/errors.ts";
 import type { VerbFlags } from "./dashboard.ts";
+import { silenceLines, silenceOf } from "./member-state.ts";
 import { polledStats } from "./polled.ts";
 import { renderTable } from "./table.ts";
 import { addressArgument, addVerb, addVerbGroup, doing, groupArgument } from "./verbs.ts";
@@ -87,15 +88,18 @@ export function promotionText({ group }: TopomStats, id: number, server: string)
   );
 }
 
-/** One row per server. */
+/** One row per server, and why one does not answer; without groups, how to make one. */
 export function groupTable(stats: TopomStats): string {
+  if (stats.group.models.length === 0) {
+    return "no groups yet: `codis admin group create 1`, then `codis admin group add 1 ADDR`\n";
+  }
   const rows = stats.group.models.flatMap((group) => {
     const slots = stats.slots.filter((slot) => slot.group_id === group.id).length;
-    if (group.servers.length === 0) return [[group.id, "-", "empty", slots, "-", "-"]];
+    if (group.servers.length === 0) return [[String(group.id), "-", "empty", slots, "-", "-"]];
     return group.servers.map(({ server }, position) => {
       const info = stats.group.stats[server]?.stats;
       return [
-        group.id,
+        String(group.id),
         server,
         serverState(stats, server, position),
         position === 0 ? slots : "",
@@ -104,15 +108,19 @@ export function groupTable(stats: TopomStats): string {
       ];
     });
   });
-  return renderTable(["GROUP", "SERVER", "STATE", "SLOTS", "KEYS", "MEMORY"], rows);
+  const servers = stats.group.models.flatMap((group) => group.servers);
+  const header = ["GROUP", "SERVER", "STATE", "SLOTS", "KEYS", "MEMORY"];
+  const reasons = servers.map(({ server }) => [server, stats.group.stats[server]] as const);
+  return renderTable(header, rows) + silenceLines(reasons);
 }
 
-function serverState(stats: TopomStats, server: string, position: number): string {
-  const polled = stats.group.stats[server];
-  if (polled === undefined) return "not polled yet";
-  if (polled.error !== undefined) return `error: ${polled.error.Cause}`;
-  if (polled.timeout || polled.stats === undefined) return "timeout";
-  return position === 0 ? "master" : "replica";
+/** The first server of a group is its master; another may hold what it likes. */
+function serverState({ group }: TopomStats, server: string, position: number): string {
+  const polled = group.stats[server];
+  const silence = silenceOf(polled);
+  if (silence !== undefined) return silence;
+  if (position === 0) return "master";
+  return polled!.stats!.master_addr === undefined ? "replica: own data" : "replica";
 }
 
 /** Keys over all databases, from INFO's `db0:keys=1,expires=0,avg_ttl=0`. */

@@ -12,6 +12,7 @@ import type { DashboardClient } from "../../src/api/dashboard-client.ts";
 import type { TopomStats } from "../../src/api/topom-stats.ts";
 import { CodisError } from "../../src/base/errors.ts";
 import type { VerbFlags } from "./dashboard.ts";
+import { silenceLines, silenceOf } from "./member-state.ts";
 import { polledStats } from "./polled.ts";
 import { renderTable } from "./table.ts";
 import { addressArgument, addVerb, addVerbGroup, doing } from "./verbs.ts";
@@ -50,13 +51,16 @@ export function addProxyVerbs(admin: Command): void {
   );
 }
 
-/** One row per proxy. */
+/** One row per proxy, and why one does not answer; without proxies, how to get one. */
 export function proxyTable(stats: TopomStats): string {
+  if (stats.proxy.models.length === 0) {
+    return "no proxies yet: start one with `codis proxy --dashboard ADDR`\n";
+  }
   const rows = stats.proxy.models.map((model) => {
     const polled = stats.proxy.stats[model.token];
     const ops = polled?.stats?.ops;
     return [
-      model.id,
+      String(model.id),
       model.proxy_addr,
       model.admin_addr,
       proxyState(polled),
@@ -65,18 +69,18 @@ export function proxyTable(stats: TopomStats): string {
       ops === undefined ? "-" : ops.total,
     ];
   });
-  return renderTable(
-    ["ID", "CLIENTS AT", "ADMIN AT", "STATE", "SESSIONS", "QPS", "REQUESTS"],
-    rows,
-  );
+  const header = ["ID", "CLIENTS AT", "ADMIN AT", "STATE", "SESSIONS", "QPS", "REQUESTS"];
+  const reasons = stats.proxy.models.map(({ proxy_addr, token }) => {
+    return [proxy_addr, stats.proxy.stats[token]] as const;
+  });
+  return renderTable(header, rows) + silenceLines(reasons);
 }
 
 function proxyState(polled: TopomStats["proxy"]["stats"][string] | undefined): string {
-  if (polled === undefined) return "not polled yet";
-  if (polled.error !== undefined) return `error: ${polled.error.Cause}`;
-  if (polled.timeout || polled.stats === undefined) return "timeout";
-  if (polled.stats.closed) return "closed";
-  return polled.stats.online ? "online" : "waiting";
+  const silence = silenceOf(polled);
+  if (silence !== undefined) return silence;
+  if (polled!.stats!.closed) return "closed";
+  return polled!.stats!.online ? "online" : "waiting";
 }
 
 /** A proxy by id, token, admin address or client address. */

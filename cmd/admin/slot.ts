@@ -197,7 +197,7 @@ export function assertNoOtherOwner(slots: readonly Mapping[], wanted: readonly M
   );
 }
 
-function slotTables(slots: readonly Mapping[]): string {
+export function slotTables(slots: readonly Mapping[]): string {
   const owners = [...new Set(slots.map((slot) => slot.group_id))].sort((a, b) => a - b);
   const rows = owners.map((gid) => {
     const owned = slots.filter((slot) => slot.group_id === gid).map((slot) => slot.id);
@@ -207,7 +207,9 @@ function slotTables(slots: readonly Mapping[]): string {
   if (moving.length === 0) return renderTable(["GROUP", "SLOTS", "RANGES"], rows);
   const moves = moving
     .toSorted((a, b) => a.action.index - b.action.index)
-    .map(({ id, group_id, action }) => [id, group_id, action.target_id, action.state]);
+    .map(({ id, group_id, action }) => {
+      return [String(id), String(group_id), String(action.target_id), action.state];
+    });
   const tables = [
     ["GROUP", "SLOTS", "RANGES"],
     ["SLOT", "FROM", "TO", "STATE"],

@@ -3,6 +3,7 @@
 import type { Command } from "commander";
 import type { TopomStats } from "../../src/api/topom-stats.ts";
 import { groupTable } from "./group.ts";
+import { silenceOf } from "./member-state.ts";
 import { polledStats } from "./polled.ts";
 import { proxyTable } from "./proxy.ts";
 import { formatCount, formatRanges } from "./table.ts";
@@ -29,11 +30,24 @@ export function statusText(product: string, address: string, stats: TopomStats):
   return `${head.join("\n")}\n\n${groupTable(stats)}\n${proxyTable(stats)}`;
 }
 
-function slotLine({ slots }: TopomStats): string {
+function slotLine({ slots, group }: TopomStats): string {
   const moving = slots.filter((slot) => slot.action.state !== "").length;
   const offline = slots.filter((slot) => slot.group_id === 0).length;
-  const served = slots.length - offline;
-  return `${formatCount(served)} slots served, ${formatCount(offline)} offline, ${formatCount(moving)} moving`;
+  const deadGroups = new Set(
+    group.models
+      .filter(({ servers: [master] }) => {
+        const polled = group.stats[master?.server ?? ""];
+        return polled !== undefined && silenceOf(polled) !== undefined;
+      })
+      .map(({ id }) => id),
+  );
+  const dead = slots.filter((slot) => deadGroups.has(slot.group_id)).length;
+  return [
+    `${formatCount(slots.length - offline - dead)} slots served`,
+    ...(dead === 0 ? [] : [`${formatCount(dead)} at servers that do not answer`]),
+    `${formatCount(offline)} offline`,
+    `${formatCount(moving)} moving`,
+  ].join(", ");
 }
 
 /** What slows moves down or holds them; nothing when nothing does. */

@@ -10,7 +10,8 @@ const NO_VALUE: readonly Cell[] = ["", "-"];
 
 /**
  * @param header one word per column
- * @param rows as many cells each as the header; a number is printed with thousands separated
+ * @param rows as many cells each as the header; a number is printed with thousands separated, so
+ *   one that is a name (of a slot, a group) is given as text
  * @returns lines, each ending in a line feed; only the header when there are no rows
  */
 export function renderTable(header: readonly string[], rows: readonly (readonly Cell[])[]): string {
