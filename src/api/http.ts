@@ -64,6 +64,15 @@ export type Route = RoutePattern &
     | { answer(context: RouteContext): AdminResponse | Promise<AdminResponse> }
   );
 
+/** Fields of a line of the log. */
+export interface AdminChange {
+  readonly method: string;
+  readonly path: string;
+  readonly peer: string;
+  /** Whom a relay says that it speaks for; absent without a relay. */
+  readonly forwarded_for?: string;
+}
+
 export interface AdminApi {
   readonly routes: readonly Route[];
   /** Where `GET /` leads. */
@@ -77,7 +86,7 @@ export interface AdminApi {
   /** An xauth that only those have who know the password: its changes are accepted from anywhere. */
   isSecret?(xauth: string): boolean;
   /** Told of each accepted request that may change something; the xauth in `path` is masked. */
-  onChange?(change: { method: string; path: string; peer: string; forwardedFor: string }): void;
+  onChange?(change: AdminChange): void;
   /** Told of each error answered with status 800, with its causes. */
   onError?(path: string, text: string): void;
 }
@@ -279,11 +288,9 @@ function showPath(route: Route, params: Readonly<Record<string, string>>): strin
   );
 }
 
-function describeChange(
-  request: AdminRequest,
-  path: string,
-): { method: string; path: string; peer: string; forwardedFor: string } {
-  const { headers } = request;
-  const forwardedFor = headers["x-real-ip"] ?? headers["x-forwarded-for"] ?? "";
-  return { method: request.method, path, peer: unmapped(request.remoteIp), forwardedFor };
+function describeChange(request: AdminRequest, path: string): AdminChange {
+  const { headers, method } = request;
+  const forwarded = headers["x-real-ip"] ?? headers["x-forwarded-for"] ?? "";
+  const change = { method, path, peer: unmapped(request.remoteIp) };
+  return forwarded === "" ? change : { ...change, forwarded_for: forwarded };
 }

@@ -138,8 +138,7 @@ function makeHandler(
         if (wanted === undefined) throw new CodisError("usage", "invalid loglevel");
         log.setLevel(wanted);
       },
-      onChange: ({ method, path, peer, forwardedFor }) =>
-        log.info("api call", { method, path, peer, forwarded_for: forwardedFor }),
+      onChange: (change) => log.info("api call", { ...change }),
       onError: (path, error) => log.warn("api call failed", { path, error }),
     }),
   );

@@ -59,6 +59,7 @@ function levelOf(reason: string): "debug" | "info" | "warn" {
   if (reason === HTTP_DETECTED) return "warn";
   return ORDINARY_ENDS.has(reason) ? "debug" : "info";
 }
+const FILL_PATH = "/api/proxy/fillslots/";
 
 interface Parts {
   readonly options: ProxyOptions;
@@ -165,7 +166,11 @@ export class CodisProxy implements ProxyControl {
       checkXauth: (given) => this.#checkXauth(given),
       changesFromAnywhere: config.product_auth !== "" || config.allow_remote_unauthenticated,
       ownNames: ownNames([config.admin_addr, this.model.admin_addr]),
-      onChange: (change) => this.#log.info("admin request", { ...change }),
+      onChange: (change) => {
+        // A dashboard fills each slot several times while it moves: at INFO that hides the rest.
+        const level = change.path.startsWith(FILL_PATH) ? "debug" : "info";
+        this.#log[level]("admin request", { ...change });
+      },
       onError: (path, text) => this.#log.warn("admin request failed", { path, error: text }),
     });
   }

@@ -267,6 +267,7 @@ describe("an admin handler", () => {
     const changes: unknown[] = [];
     const handle = handler({ onChange: (change) => changes.push(change) });
     await handle(request("PUT", START, { headers: { "x-real-ip": "1.2.3.4" } }));
+    await handle(request("PUT", START));
     await handle(request("PUT", "/api/proxy/start/0123"));
     await handle(request("GET", `/api/proxy/xping/${XAUTH}`));
     expect(changes).toEqual([
@@ -274,8 +275,9 @@ describe("an admin handler", () => {
         method: "PUT",
         path: "/api/proxy/start/:xauth",
         peer: "127.0.0.1",
-        forwardedFor: "1.2.3.4",
+        forwarded_for: "1.2.3.4",
       },
+      { method: "PUT", path: "/api/proxy/start/:xauth", peer: "127.0.0.1" },
     ]);
   });
 });
