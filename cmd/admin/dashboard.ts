@@ -7,6 +7,7 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { DashboardClient } from "../../src/api/dashboard-client.ts";
+import { parseAddress } from "../../src/base/address.ts";
 import { CodisError, errorText } from "../../src/base/errors.ts";
 
 const UP_FILE = "codis-data/up.json";
@@ -34,13 +35,14 @@ export async function openDashboard(
   flags: VerbFlags,
   readTimeoutMs = READ_TIMEOUT_MS,
 ): Promise<DashboardClient> {
-  const address = flags.dashboard ?? process.env.CODIS_DASHBOARD ?? upDashboard();
-  if (address === undefined) {
+  const given = flags.dashboard ?? process.env.CODIS_DASHBOARD ?? upDashboard();
+  if (given === undefined) {
     throw new CodisError(
       "usage",
       `No dashboard: there is no ./${UP_FILE}; name one with --dashboard ADDR or in $CODIS_DASHBOARD`,
     );
   }
+  const address = addressOfDashboard(given);
   try {
     const options = { productAuth: productAuthOfEnvironment(), readTimeoutMs };
     return (await DashboardClient.open(address, options)).client;
@@ -60,6 +62,25 @@ function nextStep({ code }: CodisError, address: string): string | undefined {
   if (code !== "timeout") return undefined;
   const step = "its process is stopped or hangs, or the way to it; look at it and at its log";
   return `The dashboard at ${address} does not answer: ${step}`;
+}
+
+/**
+ * `host:port`, also of an address as `codis up` shows it: `http://host:port/topom`.
+ * @throws CodisError "usage" naming what was given
+ */
+export function addressOfDashboard(given: string): string {
+  const address = given.replace(/^http:\/\/([^/]*)(\/.*)?$/, "$1");
+  try {
+    parseAddress(address);
+    return address;
+  } catch (error) {
+    if (!(error instanceof CodisError)) throw error;
+    const example = "such as 127.0.0.1:18080 or http://127.0.0.1:18080/topom";
+    throw new CodisError(
+      "usage",
+      `Cannot use dashboard '${given}': it must be host:port, ${example}`,
+    );
+  }
 }
 
 /** The product's password; "" when none is given. */

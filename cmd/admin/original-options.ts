@@ -15,6 +15,8 @@ export interface OptionNames {
   readonly switches: readonly string[];
   /** Short letter to long name: `{ x: "addr" }`. */
   readonly shorts: Readonly<Record<string, string>>;
+  /** Words that some write as options: hints for an unknown one. */
+  readonly verbs: readonly string[];
 }
 
 export interface ParsedOptions {
@@ -70,10 +72,9 @@ function expandPrefix(names: OptionNames, given: string): string {
   const matches = all.filter((name) => name.startsWith(given));
   if (matches.length === 1) return matches[0]!;
   if (matches.length === 0) {
-    const near = nearest(given, all);
-    throw usage(
-      `unknown option --${given}${near === undefined ? "" : `, did you mean --${near}?`}`,
-    );
+    const near = nearest(given, [...names.verbs, ...all]);
+    const shown = near !== undefined && names.verbs.includes(near) ? near : `--${near}`;
+    throw usage(`unknown option --${given}${near === undefined ? "" : `, did you mean ${shown}?`}`);
   }
   throw usage(`option --${given} is ambiguous: --${matches.join(", --")}`);
 }

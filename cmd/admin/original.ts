@@ -15,35 +15,18 @@ import { parseLogLevel } from "../../src/base/log.ts";
 import { encodeJson } from "../../src/model/encode.ts";
 import { MAPPINGS, type Mapping, offlineMapping, type Slot } from "../../src/model/slot.ts";
 import { SLOT_COUNT } from "../../src/slots/hash.ts";
-import { EXIT_DONE, EXIT_FAILED } from "../flags.ts";
+import { EXIT_DONE, EXIT_FAILED, EXIT_USAGE } from "../flags.ts";
 import { AdminApi } from "./admin-api.ts";
 import { productAuthOfEnvironment } from "./dashboard.ts";
 import { OFFLINE_ACTIONS } from "./offline.ts";
+import { ORIGINAL_NAMES } from "./original-names.ts";
 import {
-  type OptionNames,
   type ParsedOptions,
   parseOptions,
   requiredInteger,
   requiredText,
 } from "./original-options.ts";
 import { groupStatusLines, planLines, proxyStatusLines, type StatusInput } from "./status-lines.ts";
-
-const NAMES: OptionNames = {
-  values: [
-    "dashboard proxy auth addr token pid gid gid-from gid-to num-slots sid beg end datacenter",
-    "log-level fillslots interval disabled config-convert config-restore product filesystem",
-    "zookeeper zookeeper-auth etcd etcd-auth",
-  ].flatMap((names) => names.split(" ")),
-  switches: [
-    "start shutdown reset-stats forcegc locked list-group list-proxy slots-status slots-assign",
-    "offline confirm create-proxy online-proxy remove-proxy reinit-proxy proxy-status create-group",
-    "remove-group resync-group all group-add group-del replica-groups enable disable promote-server",
-    "group-status sync-action create remove slot-action create-some create-range rebalance force",
-    "sentinel-add sentinel-del sentinel-resync reload verbose remove-lock config-dump 1",
-    "dashboard-list",
-  ].flatMap((names) => names.split(" ")),
-  shorts: { a: "auth", x: "addr", t: "token", g: "gid", v: "verbose", "1": "1" },
-};
 
 /** Where results and errors go: `process`, or what a test collects. */
 export interface Streams {
@@ -58,8 +41,9 @@ export async function runOriginal(
 ): Promise<number> {
   /** With a blank in front; "" until it is known. */
   let target = "";
+  const options = readOptions(argv, streams);
+  if (options === undefined) return EXIT_USAGE;
   try {
-    const options = parseOptions(NAMES, argv);
     const offline = OFFLINE_ACTIONS.find(([name]) => isGiven(options, name));
     const proxy = options.values.get("proxy");
     target = offline ? " store" : proxy === undefined ? " dashboard" : " proxy";
@@ -79,6 +63,18 @@ export async function runOriginal(
         : `${error.message}\n[error]: ${errorText(error.cause)}`;
     streams.stderr.write(`${timestamp()} codis admin${target}: [PANIC] ${panic}\n`);
     return EXIT_FAILED;
+  }
+}
+
+/** @returns undefined when they are none of the original's, which was said */
+function readOptions(argv: readonly string[], streams: Streams): ParsedOptions | undefined {
+  try {
+    return parseOptions(ORIGINAL_NAMES, argv);
+  } catch (error) {
+    if (!(error instanceof CodisError)) throw error;
+    const help = "codis admin --help shows the verbs and an example of the original's flags";
+    streams.stderr.write(`codis admin: ${error.message}\n(${help})\n`);
+    return undefined;
   }
 }
 

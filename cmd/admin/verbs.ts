@@ -120,7 +120,10 @@ export function slotRangesArgument(text: string): SlotRange[] {
   const ids = slotsOf(ranges);
   const twice = ids.find((id, i) => ids.indexOf(id) < i);
   if (twice === undefined) return ranges;
-  throw new CodisError("usage", `Cannot use slots ${shownValue(text)}: slot ${twice} stands there twice`);
+  throw new CodisError(
+    "usage",
+    `Cannot use slots ${shownValue(text)}: slot ${twice} stands there twice`,
+  );
 }
 
 /** The ids in ranges, in their order. */

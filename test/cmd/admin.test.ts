@@ -60,6 +60,13 @@ test("codis admin --help tells where the password is read from", async () => {
   expect(printed).toContain("CODIS_PRODUCT_AUTH");
 });
 
+test("A dashboard may be named as codis up prints it", async () => {
+  known = [topomXauth("demo")];
+  expect(await runAdmin(["reload", "-d", `http://${dashboard.address}/topom`])).toBe(0);
+  expect(await runAdmin(["reload", "-d", `http://${dashboard.address}`])).toBe(0);
+  expect(printed).toBe("ok\nok\n");
+});
+
 for (const words of ["reload", `--dashboard=${dashboard.address} --reload`]) {
   test(`codis admin ${words.replace(dashboard.address, "ADDR")} shows that it knows the password`, async () => {
     const [weak, secret] = [topomXauth("demo"), topomSecretXauth("demo", "pw")];
@@ -152,11 +159,17 @@ for (const [words, text] of [
   ["slot migrate 1,5-9,7 2", "Cannot use slots 1,5-9,7: slot 7 stands there twice"],
   ["slot migrate 1,,2 2", "Cannot use slots 1,,2: write slots (7), ranges (0-511) or both"],
   ["slot cancel 1024", "Cannot use slots 1024: write slots (7)"],
+  ["status -d 19200", "Cannot use dashboard '19200': it must be host:port"],
+  ["status -d http://h:x/topom", "Cannot use dashboard 'http://h:x/topom': it must be host:port"],
+  ["--statsu", "codis admin: unknown option --statsu, did you mean"],
+  ["--rebalanc3", "unknown option --rebalanc3, did you mean --rebalance?"],
+  ["--test-config", "codis admin: unknown option --test-config\n(codis admin --help"],
   ["slot interval -- -1", "Cannot use interval -1"],
 ] as const) {
   test(`codis admin ${words} is refused before anything is sent`, async () => {
     expect(await runAdmin(words.split(" "))).toBe(2);
     expect(printed).toContain(text);
+    expect(printed).not.toContain("PANIC");
     expect(requests).toBe(0);
   });
 }
