@@ -11,6 +11,7 @@ import {
   type ConfigOf,
   type ConfigTable,
   type ConfigValue,
+  configProblems,
   configToJson,
   loadConfig,
   renderDefaults,
@@ -106,6 +107,12 @@ export class Role {
 
   defaults(): string {
     return renderDefaults(this.#table, this.#section);
+  }
+
+  /** All that is wrong with its part of a file; throws CodisError "usage" for bad TOML. */
+  problems(text: string): string[] {
+    const found = configProblems(this.#table, text, this.#section);
+    return this.#section === "" ? found : found.map((each) => `[${this.#section}] ${each}`);
   }
 
   /** @throws CodisError "usage" for a wrong value, or a key in a section that is not known */

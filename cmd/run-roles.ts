@@ -68,8 +68,7 @@ export async function runJob(name: string, plan: () => Job): Promise<number> {
       process.stdout.write(job.roles.map((role) => role.defaults()).join("\n"));
       return EXIT_DONE;
     }
-    const readings = readFile(job);
-    return job.flags.testConfig ? testConfig(job, readings) : await serve(job, readings);
+    return job.flags.testConfig ? testConfig(job) : await serve(job, readFile(job));
   } catch (error) {
     if (!(error instanceof CodisError)) throw error;
     process.stderr.write(`codis ${name}: ${errorText(error)}\n`);
@@ -78,7 +77,12 @@ export async function runJob(name: string, plan: () => Job): Promise<number> {
 }
 
 /** What the file, as it is now, asks of each role. Throws CodisError naming the file. */
-function readFile({ roles, flags, check }: Job): Reading[] {
+function readFile(job: Job): Reading[] {
+  return withFile(job, (text) => job.roles.map((role) => role.read(text)));
+}
+
+/** Does `work` on the file's text, "" when none is given. Throws CodisError naming the file. */
+function withFile<T>({ flags, check }: Job, work: (text: string) => T): T {
   const { config: path } = flags;
   let text = "";
   if (path !== undefined) {
@@ -90,18 +94,20 @@ function readFile({ roles, flags, check }: Job): Reading[] {
   }
   try {
     check?.(text);
-    return roles.map((role) => role.read(text));
+    return work(text);
   } catch (error) {
     if (!(error instanceof CodisError) || path === undefined) throw error;
     throw new CodisError(error.code, `load config ${path} failed`, error);
   }
 }
 
-function testConfig({ flags }: Job, readings: readonly Reading[]): number {
-  const name = flags.config ?? "the defaults";
-  const warnings = readings.flatMap((reading) => reading.warnings);
-  for (const warning of warnings) process.stderr.write(`${name}: ${warning}\n`);
-  if (warnings.length > 0) return EXIT_FAILED;
+/** Names all that is wrong with the file, then what is wrong with the flags on top of it. */
+function testConfig(job: Job): number {
+  const name = job.flags.config ?? "the defaults";
+  const problems = withFile(job, (text) => job.roles.flatMap((role) => role.problems(text)));
+  for (const problem of problems) process.stderr.write(`${name}: ${problem}\n`);
+  if (problems.length > 0) return EXIT_USAGE;
+  readFile(job);
   process.stdout.write(`${name}: ok\n`);
   return EXIT_DONE;
 }

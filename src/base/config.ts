@@ -85,9 +85,31 @@ export function loadConfig<T extends ConfigTable>(
   text: string,
   section = "",
 ): { config: ConfigOf<T>; warnings: string[] } {
+  const { config, warnings, broken } = readKeys(table, text, section);
+  if (broken.length > 0) throw broken[0]!;
+  return { config: config as ConfigOf<T>, warnings };
+}
+
+/**
+ * Everything that is wrong with `text`: each key with a wrong type or a broken rule, then each that
+ * is not known.
+ * @param section as for loadConfig
+ * @throws CodisError "usage" for bad TOML (with line and column)
+ */
+export function configProblems(table: ConfigTable, text: string, section = ""): string[] {
+  const { warnings, broken } = readKeys(table, text, section);
+  return [...broken.map((error) => errorText(error)), ...warnings];
+}
+
+function readKeys(
+  table: ConfigTable,
+  text: string,
+  section: string,
+): { config: Record<string, ConfigValue>; warnings: string[]; broken: CodisError[] } {
   const file = new Source(text, section);
   const warnings: string[] = [];
-  const config: Record<string, ConfigValue> = defaultValues(table);
+  const broken: CodisError[] = [];
+  const config = defaultValues(table);
   const seen = new Set<string>();
   for (const [name, value] of Object.entries(file.values)) {
     const key = name.toLowerCase();
@@ -96,12 +118,20 @@ export function loadConfig<T extends ConfigTable>(
       warnings.push(unknownKey(table, name, file.where(name)));
       continue;
     }
-    if (seen.has(key)) throw broken(key, "given twice", file.where(name));
+    if (seen.has(key)) {
+      broken.push(brokenKey(key, "given twice", file.where(name)));
+      continue;
+    }
     seen.add(key);
-    config[key] = readValue(row, key, value, file.where(name));
+    try {
+      config[key] = readValue(row, key, value, file.where(name));
+    } catch (error) {
+      if (!(error instanceof CodisError)) throw error;
+      broken.push(error);
+    }
   }
-  checkRules(table, config, (key) => file.where(key));
-  return { config: config as ConfigOf<T>, warnings };
+  broken.push(...brokenRules(table, config, (key) => file.where(key)));
+  return { config, warnings, broken };
 }
 
 /**
@@ -132,7 +162,8 @@ export function defaultConfig<T extends ConfigTable>(table: T): ConfigOf<T> {
  * @throws CodisError "usage" naming the first key whose rule is broken
  */
 export function checkConfig<T extends ConfigTable>(table: T, config: ConfigOf<T>): void {
-  checkRules(table, config, () => "");
+  const [first] = brokenRules(table, config, () => "");
+  if (first !== undefined) throw first;
 }
 
 /** TOML with a comment per key, in table order; under `[section]` when one is named. */
@@ -254,7 +285,7 @@ function defaultValues(table: ConfigTable): Record<string, ConfigValue> {
 function readValue(row: ConfigRow, key: string, value: unknown, where: string): ConfigValue {
   const type = typeOf(value);
   const wrongType = (wanted: string): CodisError =>
-    broken(key, `${showRaw(row, value)} is ${type}, must be ${wanted}`, where);
+    brokenKey(key, `${showRaw(row, value)} is ${type}, must be ${wanted}`, where);
   switch (row.kind) {
     case "string":
     case "choice":
@@ -274,17 +305,18 @@ function readValue(row: ConfigRow, key: string, value: unknown, where: string): 
       try {
         return row.kind === "size" ? parseSize(value) : parseDuration(value);
       } catch (error) {
-        throw broken(key, `${showRaw(row, value)}: ${errorText(error)}`, where);
+        throw brokenKey(key, `${showRaw(row, value)}: ${errorText(error)}`, where);
       }
     }
   }
 }
 
-function checkRules(
+function brokenRules(
   table: ConfigTable,
   config: Readonly<Record<string, ConfigValue>>,
   where: (key: string) => string,
-): void {
+): CodisError[] {
+  const broken: CodisError[] = [];
   for (const [key, row] of Object.entries(table)) {
     const value = config[key];
     assert(value !== undefined, `config has the key ${key}`);
@@ -292,8 +324,10 @@ function checkRules(
     if (rule === undefined) continue;
     const text = complaintOf(row, value) ?? `invalid ${key}`;
     const shown = row.secret === undefined ? quote(showValue(row, value)) : "its value";
-    throw new CodisError("usage", text, new Error(withPlace(`${shown} ${rule}`, where(key))));
+    const reason = new Error(withPlace(`${shown} ${rule}`, where(key)));
+    broken.push(new CodisError("usage", text, reason));
   }
+  return broken;
 }
 
 function brokenRule(
@@ -328,7 +362,7 @@ function complaintOf(row: ConfigRow, value: ConfigValue): string | undefined {
   return (row.complaint as ((value: ConfigValue) => string) | undefined)?.(value);
 }
 
-function broken(key: string, rule: string, where: string): CodisError {
+function brokenKey(key: string, rule: string, where: string): CodisError {
   return new CodisError("usage", `invalid ${key}`, new Error(withPlace(rule, where)));
 }
 

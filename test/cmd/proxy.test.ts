@@ -146,11 +146,19 @@ test("SIGHUP opens the log again, and a log that cannot be opened ends nothing",
 test("It checks a file without starting", async () => {
   const good = await run("--test-config", "--config", file("good.toml", ANY_PORTS));
   expect([good.code, good.out]).toEqual([0, `${join(dir, "good.toml")}: ok\n`]);
-  const misspelt = file("misspelt.toml", 'sesion_auth = "x"\n');
+  const wrong = 'sesion_auth = "x"\nproxy_max_clients = -1\nproto_type = 4\nprimary = 1\n';
+  const misspelt = file("misspelt.toml", wrong);
   const bad = await run("--test-config", "--config", misspelt);
   expect([bad.code, bad.err]).toEqual([
-    1,
-    `${misspelt}: unknown key sesion_auth (line 1), did you mean session_auth?\n`,
+    2,
+    [
+      "invalid proto_type: 4 is an integer, must be a string (line 3)",
+      "invalid proxy_max_clients: -1 must be at least 0 (line 2)",
+      "unknown key sesion_auth (line 1), did you mean session_auth?",
+      "unknown key primary (line 4)",
+    ]
+      .map((problem) => `${misspelt}: ${problem}\n`)
+      .join(""),
   ]);
 });
 
