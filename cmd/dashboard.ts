@@ -7,6 +7,7 @@ import type { Command } from "commander";
 import { checkConfig } from "../src/base/config.ts";
 import { DASHBOARD_CONFIG, type DashboardConfig } from "../src/dashboard/config.ts";
 import { serveDashboard } from "../src/dashboard/serve.ts";
+import { requireBuilt } from "../src/store/open.ts";
 import { BUILD } from "./flags.ts";
 import type { RoleSpec } from "./role.ts";
 import { runRole } from "./run-roles.ts";
@@ -20,8 +21,8 @@ export const DASHBOARD_ROLE: RoleSpec<typeof DASHBOARD_CONFIG> = {
     command
       .option("--ncpu <n>", "accepted, not needed")
       .option("--host-admin <addr>", "the address to announce in place of the bound one")
-      .option("--zookeeper <addr>", "the coordinator is this zookeeper")
-      .option("--etcd <addr>", "the coordinator is this etcd")
+      .option("--zookeeper <addr>", "not supported yet: the coordinator is this zookeeper")
+      .option("--etcd <addr>", "not supported yet: the coordinator is this etcd")
       .option("--filesystem <folder>", "the coordinator is this folder")
       .option("--product_name <name>", "the name of the cluster")
       .option("--product_auth <password>", "the password of its servers")
@@ -39,6 +40,7 @@ export const DASHBOARD_ROLE: RoleSpec<typeof DASHBOARD_CONFIG> = {
     }
     const changed = { ...config, ...given };
     checkConfig(DASHBOARD_CONFIG, changed);
+    requireBuilt(changed.coordinator_name);
     return changed;
   },
   async start({ config, flags, log }) {

@@ -99,8 +99,10 @@ function addOptions(command: Command): void {
     .option("--host-admin <addr>", "the admin address to announce in place of the bound one")
     .option("--host-proxy <addr>", "the clients' address to announce in place of the bound one")
     .addOption(wayOnline("--dashboard <addr>", "go online through this dashboard"))
-    .addOption(wayOnline("--zookeeper <addrs>", "find the dashboard in this zookeeper"))
-    .addOption(wayOnline("--etcd <addrs>", "find the dashboard in this etcd"))
+    .addOption(
+      wayOnline("--zookeeper <addrs>", "not supported yet: find the dashboard in this zookeeper"),
+    )
+    .addOption(wayOnline("--etcd <addrs>", "not supported yet: find the dashboard in this etcd"))
     .addOption(wayOnline("--filesystem <folder>", "find the dashboard in this folder"))
     .addOption(wayOnline("--fillslots <file>", "take the slots from this JSON file and go online"))
     .option("--product_name <name>", "the name of the cluster")

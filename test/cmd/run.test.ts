@@ -112,6 +112,9 @@ for (const [words, text] of [
   ["dashboard proxy --host-admin h:1", "or run them as two processes"],
   ["proxy --ncpu 0", "it must be 1 to 256"],
   ["proxy --fillslots missing.json", "load slots from file failed"],
+  ["dashboard --zookeeper h:1 --test-config", "coordinator zookeeper is not supported yet"],
+  ["dashboard --etcd h:1 --test-config", "coordinator etcd is not supported yet"],
+  ["proxy --zookeeper h:1 --test-config", "--zookeeper is not supported yet"],
   ["server --port 70000", "Cannot use --port 70000: a port is 0..65535"],
 ] as const) {
   test(`codis run ${words} ends with 2 and says why`, async () => {
