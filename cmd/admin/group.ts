@@ -11,13 +11,14 @@
  */
 
 import type { Command } from "commander";
+import type { DashboardClient } from "../../src/api/dashboard-client.ts";
 import type { TopomStats } from "../../src/api/topom-stats.ts";
 import { CodisError } from "../../src/base/errors.ts";
 import type { VerbFlags } from "./dashboard.ts";
 import { silenceLines, silenceOf } from "./member-state.ts";
 import { polledStats } from "./polled.ts";
 import { renderTable } from "./table.ts";
-import { addressArgument, addVerb, addVerbGroup, doing, groupArgument } from "./verbs.ts";
+import { addressArgument, addVerb, addVerbGroup, doing, groupArgument, withStep } from "./verbs.ts";
 
 export function addGroupVerbs(admin: Command): void {
   const group = addVerbGroup(
@@ -46,7 +47,12 @@ export function addGroupVerbs(admin: Command): void {
     ([gid, addr], { datacenter }) => {
       const id = groupArgument(gid);
       const server = addressArgument(addr);
-      return doing((dashboard) => dashboard.addServer(id, server, datacenter ?? ""));
+      return doing((dashboard) =>
+        withStep(
+          () => dashboard.addServer(id, server, datacenter ?? ""),
+          (text) => addingStep(dashboard, server, text),
+        ),
+      );
     },
     (command) => command.option("--datacenter <name>", "where the server is"),
   );
@@ -67,6 +73,23 @@ export function addGroupVerbs(admin: Command): void {
     const id = groupArgument(gid);
     return doing((dashboard) => dashboard.resyncGroup(id));
   });
+}
+
+/** What can be done about a server that cannot be added. */
+async function addingStep(
+  dashboard: Pick<DashboardClient, "stats">,
+  server: string,
+  text: string,
+): Promise<string> {
+  if (/already exists$/.test(text)) {
+    const { group } = await dashboard.stats();
+    const owner = group.models.find(({ servers }) =>
+      servers.some((each) => each.server === server),
+    );
+    if (owner !== undefined) return `${server} is in group ${owner.id}`;
+  }
+  if (!/connection refused|i\/o timeout|no such host|no route|timed? ?out/.test(text)) return "";
+  return `no server answers at ${server}: start it first (\`codis server\`, redis-server), then add it`;
 }
 
 /** Why the server is not made the master of the group, and what the operator can do. */

@@ -15,7 +15,7 @@ import type { VerbFlags } from "./dashboard.ts";
 import { silenceLines, silenceOf } from "./member-state.ts";
 import { polledStats } from "./polled.ts";
 import { renderTable } from "./table.ts";
-import { addressArgument, addVerb, addVerbGroup, doing } from "./verbs.ts";
+import { addressArgument, addVerb, addVerbGroup, doing, withStep } from "./verbs.ts";
 
 export function addProxyVerbs(admin: Command): void {
   const proxy = addVerbGroup(
@@ -30,11 +30,21 @@ export function addProxyVerbs(admin: Command): void {
   });
   addVerb(proxy, "create <admin-addr>", "add a new proxy", ([addr]) => {
     const address = addressArgument(addr);
-    return doing((dashboard) => dashboard.createProxy(address));
+    return doing((dashboard) =>
+      withStep(
+        () => dashboard.createProxy(address),
+        (text) => onlineStep(address, text),
+      ),
+    );
   });
   addVerb(proxy, "online <admin-addr>", "add a proxy or refresh a known one", ([addr]) => {
     const address = addressArgument(addr);
-    return doing((dashboard) => dashboard.onlineProxy(address));
+    return doing((dashboard) =>
+      withStep(
+        () => dashboard.onlineProxy(address),
+        (text) => onlineStep(address, text),
+      ),
+    );
   });
   addVerb(proxy, "reinit <proxy>", "push slots to a proxy and start it again", ([name]) =>
     doing(async (dashboard) => dashboard.reinitProxy(await tokenOf(dashboard, name!))),
@@ -45,9 +55,29 @@ export function addProxyVerbs(admin: Command): void {
     "shut a proxy down and forget it",
     ([name], { force }) =>
       doing(async (dashboard) => {
-        await dashboard.removeProxy(await tokenOf(dashboard, name!), force === true);
+        const token = await tokenOf(dashboard, name!);
+        await withStep(
+          () => dashboard.removeProxy(token, force === true),
+          (text) => removalStep(name!, text),
+        );
       }),
     (command) => command.option("--force", "forget it even when it does not answer"),
+  );
+}
+
+function onlineStep(address: string, text: string): string {
+  if (!/fetch model failed/.test(text)) return "";
+  return (
+    `no proxy's admin API answers at ${address}: is the proxy running, and is this its admin ` +
+    "address (11080 by default, 19100 of `codis up`), not the one that clients use?"
+  );
+}
+
+function removalStep(name: string, text: string): string {
+  if (!/shutdown failed/.test(text)) return "";
+  return (
+    `it does not answer; to forget it all the same: codis admin proxy remove ${name} --force ` +
+    "(if it still serves, its clients go on with the old servers)"
   );
 }
 

@@ -7,7 +7,7 @@
 import type { Command } from "commander";
 import type { DashboardClient } from "../../src/api/dashboard-client.ts";
 import { parseAddress } from "../../src/base/address.ts";
-import { CodisError } from "../../src/base/errors.ts";
+import { CodisError, errorText } from "../../src/base/errors.ts";
 import { GROUP_ID_MAX, GROUP_ID_MIN } from "../../src/model/group.ts";
 import { SLOT_COUNT } from "../../src/slots/hash.ts";
 import { shownValue } from "../flags.ts";
@@ -34,6 +34,25 @@ export function doing(act: (dashboard: DashboardClient) => Promise<void>): Work 
     await act(dashboard);
     return DONE;
   };
+}
+
+/**
+ * Does `work`; its error gets the next step behind it, where there is one.
+ * @param stepFor given the error's text; "" for none
+ */
+export async function withStep(
+  work: () => Promise<void>,
+  stepFor: (text: string) => string | Promise<string>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof CodisError)) throw error;
+    const text = errorText(error);
+    const step = await stepFor(text);
+    if (step === "") throw error;
+    throw new CodisError(error.code, `${text}\n${step}`);
+  }
 }
 
 /** Adds a word that has verbs below it; `example` is a whole command line, shown under --help. */

@@ -10,8 +10,6 @@
 
 import { DashboardClient } from "../api/dashboard-client.ts";
 import { CodisError, errorText } from "../base/errors.ts";
-import { encodeRecord } from "../model/encode.ts";
-import { TOPOM } from "../model/topom.ts";
 import { openCoordinator } from "../store/open.ts";
 import { Store } from "../store/store.ts";
 
@@ -70,8 +68,12 @@ async function attempt(source: DashboardSource, port: RegisterPort): Promise<voi
   const addr = await findDashboard(source, port.productName);
   const { client, model } = await DashboardClient.open(addr, { productAuth: port.productAuth });
   if (model.product_name !== port.productName) {
-    const got = encodeRecord(TOPOM, model);
-    throw new CodisError("usage", `unexcepted product name, got model =\n${got}`);
+    const [ours, theirs] = [port.productName, model.product_name];
+    throw new CodisError(
+      "usage",
+      `unexcepted product name: this proxy is of ${ours}, the dashboard ${addr} of ${theirs}; ` +
+        "name the same product_name, or another dashboard",
+    );
   }
   await client.onlineProxy(port.adminAddr);
 }

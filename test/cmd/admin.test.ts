@@ -138,6 +138,30 @@ for (const words of ["group create 1 --dashboard ADDR", "--dashboard=ADDR --crea
   });
 }
 
+test("Refusals of members tell the next step", async () => {
+  const world = new DashboardWorld();
+  world.addServer("s:1");
+  world.addProxy("p", { token: "t", admin_addr: "p:1" });
+  await world.start();
+  const answering = await serveAdmin("127.0.0.1:0", ({ method, target }) => {
+    return world.request(method, target);
+  });
+  const run = async (words: string): Promise<string> => {
+    printed = "";
+    await runAdmin([...words.split(" "), "--dashboard", answering.address]);
+    return printed;
+  };
+  for (const words of ["group create 3", "group create 4", "group add 3 s:1"]) await run(words);
+  expect(await run("group add 4 s:1")).toContain("already exists\ns:1 is in group 3");
+  expect(await run("proxy online dead:1")).toContain("no proxy's admin API answers at dead:1");
+  expect(await run("proxy create dead:1")).toContain("not the one that clients use?");
+  expect(await run("proxy create p:1")).toBe("ok\n");
+  world.proxies.get("p:1")!.answer = () => -1;
+  expect(await run("proxy remove 1")).toContain("codis admin proxy remove 1 --force");
+  expect(await run("proxy remove 1 --force")).toBe("ok\n");
+  await answering.close();
+});
+
 for (const [words, text] of [
   ["group create x", "Cannot use group x: it must be 1..9999"],
   ["group remove 0", "Cannot use group 0: it must be 1..9999"],
