@@ -148,10 +148,20 @@ async function listen(server: Server, host: string, port: number, addr: string):
     } catch (error) {
       const noSuchFamily = (error as NodeJS.ErrnoException).code === "EAFNOSUPPORT";
       if (noSuchFamily && i + 1 < hosts.length) continue;
-      throw new CodisError("unavailable", `Cannot listen on the admin address ${addr}`, error);
+      throw new CodisError(
+        "unavailable",
+        `Cannot listen on the admin address ${addr}`,
+        reasonOf(error),
+      );
     }
   }
   throw new CodisError("unavailable", `Cannot listen on the admin address ${addr}`);
+}
+
+/** Bun's text for a taken port is a question. */
+function reasonOf(error: unknown): unknown {
+  const isTaken = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
+  return isTaken ? new Error("address already in use") : error;
 }
 
 function listenOn(server: Server, host: string, port: number): Promise<string> {
