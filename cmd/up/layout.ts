@@ -102,9 +102,11 @@ export function growShape(before: UpShape, wanted: Partial<UpShape>): UpShape {
   const shape = { ...before, ...wanted };
   for (const key of ["servers", "proxies"] as const) {
     if (shape[key] >= before[key]) continue;
+    const loss =
+      key === "servers" ? "fewer would leave their slots unserved" : "clients may use each of them";
     throw new CodisError(
       "usage",
-      `Cannot use --${key} ${shape[key]}: this directory has ${before[key]}, and fewer would leave their slots unserved; start with --${key} ${before[key]} or more`,
+      `Cannot use --${key} ${shape[key]}: this directory has ${before[key]}, and ${loss}; start with --${key} ${before[key]} or more`,
     );
   }
   if (shape.port !== before.port) {

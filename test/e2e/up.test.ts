@@ -149,6 +149,8 @@ test("Later starts may add servers and proxies, but not take them away", async (
     const fewer = await runCodis("up", "--dir", cluster.directory, "--servers", "1");
     expect(fewer.exitCode).toBe(2);
     expect(fewer.stderr).toContain("--servers 2 or more");
+    const hidden = await runCodis("up", "--dir", cluster.directory, "--proxies", "1");
+    expect(hidden.stderr).toContain("clients may use each of them; start with --proxies 2 or more");
     const saved = JSON.parse(readFileSync(join(cluster.directory, "up.json"), "utf8"));
     expect(saved.servers).toBe(2);
     expect(existsSync(join(cluster.directory, "server-2"))).toBe(true);
