@@ -4,6 +4,7 @@
  * Source: Codis pkg/topom/topom_group.go.
  */
 
+import type { RedisStats } from "../api/topom-stats.ts";
 import { CodisError } from "../base/errors.ts";
 import type { Group } from "../model/group.ts";
 import { GROUP, GROUP_ID_MAX, GROUP_ID_MIN } from "../model/group.ts";
@@ -60,4 +61,27 @@ export function groupWithoutServer(cluster: Cluster, id: number, addr: string): 
   const wasReadReplica = group.servers[index]!.replica_group;
   const outOfSync = servers.length > 0 && (group.out_of_sync || wasReadReplica);
   return { ...group, servers, out_of_sync: outOfSync };
+}
+
+/**
+ * A server under a second address would own slots twice, and moving them would move its keys to
+ * itself.
+ * @param runId what the server calls itself in INFO, "" for nothing
+ * @param answers what the members said last, by address
+ */
+export function requireNoOtherName(
+  cluster: Cluster,
+  addr: string,
+  runId: string,
+  answers: Readonly<Record<string, RedisStats>>,
+): void {
+  if (runId === "") return;
+  const known = Object.keys(answers).find((each) => answers[each]!.stats?.run_id === runId);
+  const groups = [...cluster.groups.values()];
+  const owner = groups.find(({ servers }) => servers.some(({ server }) => server === known));
+  if (owner === undefined) return;
+  throw new CodisError(
+    "conflict",
+    `server-[${addr}] is server-[${known}] of group-[${owner.id}] under another address`,
+  );
 }

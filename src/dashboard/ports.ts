@@ -36,8 +36,11 @@ export interface ServersPort {
   stats(addr: string): Promise<Record<string, string>>;
   /** INFO over a fresh connection; the password is sent to members only. */
   info(addr: string, isMember: boolean): Promise<Record<string, string>>;
-  /** The server can be reached with the product's password, and slots can be served by it. */
-  check(addr: string): Promise<void>;
+  /**
+   * The server can be reached with the product's password, and slots can be served by it.
+   * @returns its run_id, "" when it does not tell
+   */
+  check(addr: string): Promise<string>;
   dropUnused(): void;
   close(): void;
 }

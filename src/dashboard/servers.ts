@@ -59,9 +59,9 @@ export class Servers implements ServersPort {
     );
   }
 
-  async check(addr: string): Promise<void> {
+  async check(addr: string): Promise<string> {
     try {
-      await this.#once(addr, this.auth, async (client) => {
+      return await this.#once(addr, this.auth, async (client) => {
         const [slots, info] = await Promise.all([
           client.call("SLOTSINFO"),
           client.call("INFO", "server"),
@@ -70,6 +70,7 @@ export class Servers implements ServersPort {
         const isClosed = info instanceof ErrorReply && PASSWORD_MISSING.test(info.text);
         const known = info instanceof ErrorReply ? {} : parseInfo(info);
         checkMember(addr, isClosed ? info : slots, known);
+        return known.run_id ?? "";
       });
     } catch (error) {
       if (!(error instanceof CodisError) || error.code !== "denied") throw error;

@@ -19,7 +19,13 @@ import { SLOT } from "../model/slot.ts";
 import type { Topom as TopomModel } from "../model/topom.ts";
 import type { Cluster } from "./cluster.ts";
 import { findServer, requireGroup, requireProxy, slotsOfGroup, sortedGroups } from "./cluster.ts";
-import { groupToCreate, groupToRemove, groupWithoutServer, groupWithServer } from "./groups.ts";
+import {
+  groupToCreate,
+  groupToRemove,
+  groupWithoutServer,
+  groupWithServer,
+  requireNoOtherName,
+} from "./groups.ts";
 import { ModelCache } from "./model-cache.ts";
 import type { TopomOptions } from "./ports.ts";
 import { PROXY_CALL_TIMEOUT_MS, Proxies } from "./proxies.ts";
@@ -215,9 +221,10 @@ export class Topom {
 
   async addServer(id: number, addr: string, datacenter: string): Promise<void> {
     this.#requireOnline();
-    await this.#options.servers.check(addr);
+    const runId = await this.#options.servers.check(addr);
     await this.#operate(async (cluster) => {
       const group = groupWithServer(cluster, id, addr, datacenter);
+      requireNoOtherName(cluster, addr, runId, this.#statistics.servers);
       await this.#markSentinels(cluster);
       await this.#cache.saveGroup(group);
     });

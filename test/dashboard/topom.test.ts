@@ -103,3 +103,19 @@ test("The sentinels are marked as out of step before a server joins or leaves", 
   expect(stored).toEqual(["sentinel", "group 1"]);
   expect(JSON.parse(world.coordinator.nodes.get(path)!).out_of_sync).toBe(true);
 });
+
+test("A server is not added a second time under another spelling of its address", async () => {
+  const world = new DashboardWorld();
+  for (const addr of ["127.0.0.1:1", "localhost:1"]) {
+    world.addServer(addr).info = { redis_version: "7.0", run_id: "one" };
+  }
+  world.addServer("other:1").info = { redis_version: "7.0", run_id: "two" };
+  await world.start();
+  for (const id of [1, 2]) await cause(world, `group/create/{xauth}/${id}`);
+  expect(await cause(world, "group/add/{xauth}/1/127.0.0.1:1")).toBe("OK");
+  await world.topom.statistics.pollServers();
+  expect(await cause(world, "group/add/{xauth}/2/localhost:1")).toBe(
+    "server-[localhost:1] is server-[127.0.0.1:1] of group-[1] under another address",
+  );
+  expect(await cause(world, "group/add/{xauth}/2/other:1")).toBe("OK");
+});

@@ -320,8 +320,9 @@ export class DashboardWorld {
       auth: "",
       withServer: async (addr, work) => work(this.#connection(addr)),
       stats: async (addr) => {
-        if (this.#server(addr).isSilent) await new Promise(() => undefined);
-        return {};
+        const { isSilent, info } = this.#server(addr);
+        if (isSilent) await new Promise(() => undefined);
+        return info.run_id === undefined ? {} : { run_id: info.run_id };
       },
       info: async (addr) => {
         return this.#server(addr).info;
@@ -329,6 +330,7 @@ export class DashboardWorld {
       check: async (addr) => {
         const { complaint, info } = this.#server(addr);
         checkMember(addr, complaint === "" ? [] : new ErrorReply(complaint), info);
+        return info.run_id ?? "";
       },
       dropUnused: () => undefined,
       close: () => undefined,
