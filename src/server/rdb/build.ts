@@ -12,7 +12,8 @@ import { createList, pushLast } from "../types/list.ts";
 import { createSet, setAdd } from "../types/set.ts";
 import { HASH, LIST, SET, STRING, ZSET } from "../types/value-type.ts";
 import { createZset, MEMBER_ADDED, zsetSet } from "../types/zset.ts";
-import { type ReadOutcome, readPayload, type ValueKind, type ValueSink } from "./read.ts";
+import type { ValueKind, ValueSink } from "./body-reader.ts";
+import { type ReadOutcome, readPayload } from "./read.ts";
 import { demand, NUMBER_TEXT_BYTES, type Slice } from "./slice.ts";
 
 /** A value that no key has yet: it must be stored or discarded, once. */

@@ -18,7 +18,7 @@ import {
   RDB_TYPE_ZSET,
   SCORE_INFINITY,
   SCORE_MINUS_INFINITY,
-} from "./read.ts";
+} from "./format.ts";
 import { ValueWalk } from "./value-walk.ts";
 
 const RDB_VERSION = 6;

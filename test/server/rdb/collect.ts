@@ -1,7 +1,7 @@
 /** A ValueSink that keeps what it is given as JavaScript values, and helpers to make payloads. */
 
+import type { ValueKind, ValueSink } from "../../../src/server/rdb/body-reader.ts";
 import { sealCrc64 } from "../../../src/server/rdb/crc64.ts";
-import type { ValueKind, ValueSink } from "../../../src/server/rdb/read.ts";
 import type { Slice } from "../../../src/server/rdb/slice.ts";
 
 export class CollectingSink implements ValueSink {
