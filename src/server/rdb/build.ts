@@ -30,7 +30,8 @@ export interface BuiltValue {
 
 const NO_BYTES = Buffer.alloc(0);
 
-class ArenaSink implements ValueSink {
+/** Builds one value; what it is fed and not stored must be discarded. */
+export class ArenaSink implements ValueSink {
   type = STRING;
   /** 0 while there is no structure. */
   ref = 0;
