@@ -22,7 +22,8 @@ export const SERVER_ROLE: RoleSpec<typeof SERVER_CONFIG> = {
     command
       .option("--bind <host>", "address to listen on")
       .option("--port <port>", "port to listen on; 0 takes a free one")
-      .option("--dir <folder>", "where the append-only file lies")
+      .option("--dir <folder>", "where snapshots and the append-only file lie")
+      .option("--save <points>", 'save after SECONDS with CHANGES: "3600 1 60 1000"; "" for never')
       .option("--appendonly <yes|no>", "keep an append-only file")
       .option("--maxmemory <size>", "refuse writes above this: 4gb; 0 is no limit");
   },
@@ -34,8 +35,7 @@ export const SERVER_ROLE: RoleSpec<typeof SERVER_CONFIG> = {
   async start({ config, log }) {
     const server = await startServer(config, log);
     const addr = `${config.bind}:${server.port}`;
-    const data = config.appendonly ? `append-only file in ${config.dir}` : "in memory only";
-    log.info("server is working ...", { addr, data });
+    log.info("server is working ...", { addr, data: whereDataIs(config) });
     return {
       addresses: { server: addr },
       done: server.done,
@@ -45,17 +45,25 @@ export const SERVER_ROLE: RoleSpec<typeof SERVER_CONFIG> = {
   },
 };
 
+function whereDataIs(config: ServerConfig): string {
+  if (config.appendonly) return `append-only file in ${config.dir}`;
+  return config.save === "" ? "in memory only" : `snapshots in ${config.dir}/${config.dbfilename}`;
+}
+
 /** @returns the exit code, after the server has ended */
 export function runServer(argv: readonly string[]): Promise<number> {
   return runRole(SERVER_ROLE, argv);
 }
 
 function overrides(flags: Readonly<Record<string, unknown>>): Partial<ServerConfig> {
-  const { bind, port, dir, appendonly, maxmemory } = flags as Readonly<Record<string, string>>;
+  const { bind, port, dir, save, appendonly, maxmemory } = flags as Readonly<
+    Record<string, string>
+  >;
   return {
     ...(bind !== undefined && { bind }),
     ...(port !== undefined && { port: portOf(port) }),
     ...(dir !== undefined && { dir }),
+    ...(save !== undefined && { save }),
     ...(appendonly !== undefined && { appendonly: yesOrNo("appendonly", appendonly) }),
     ...(maxmemory !== undefined && { maxmemory: sizeOf("maxmemory", maxmemory) }),
   };

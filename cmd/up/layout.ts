@@ -170,6 +170,7 @@ function serverProcess(shape: UpShape, directory: string, id: number): UpProcess
       bind: HOST,
       port,
       dir: `${directory}/server-${id}`,
+      save: "",
       appendonly: true,
       appendfsync: "everysec",
     }),

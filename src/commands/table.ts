@@ -399,7 +399,7 @@ export const COMMANDS = {
   // Server
   ACL: { arity: -2, flags: 0, keys: NONE, proxy: "refuse" },
   BGREWRITEAOF: { arity: 1, flags: SAVES, keys: NONE, proxy: "refuse", server: true },
-  BGSAVE: { arity: -1, flags: SAVES, keys: NONE, proxy: "refuse" },
+  BGSAVE: { arity: -1, flags: SAVES, keys: NONE, proxy: "refuse", server: true },
   COMMAND: { arity: -1, flags: LOADING | STALE, keys: NONE, proxy: "local", server: true },
   COMMANDLOG: { arity: -2, flags: 0, keys: NONE, proxy: "refuse" },
   CONFIG: { arity: -2, flags: 0, keys: NONE, proxy: "refuse", server: true },
@@ -417,7 +417,7 @@ export const COMMANDS = {
   "HOST:": { arity: -1, flags: READ | LOADING | STALE, keys: NONE, proxy: "refuse" },
   HOTKEYS: { arity: -2, flags: 0, keys: NONE, proxy: "refuse" },
   INFO: { arity: -1, flags: LOADING | STALE, keys: NONE, proxy: "local", server: true },
-  LASTSAVE: { arity: 1, flags: LOADING | STALE | FAST, keys: NONE, proxy: "refuse" },
+  LASTSAVE: { arity: 1, flags: LOADING | STALE | FAST, keys: NONE, proxy: "refuse", server: true },
   LATENCY: { arity: -2, flags: 0, keys: NONE, proxy: "refuse" },
   LOLWUT: { arity: -1, flags: READ | FAST, keys: NONE, proxy: "refuse" },
   MEMORY: { arity: -2, flags: 0, keys: { sub: ["USAGE"] }, proxy: "forward", server: true },
@@ -434,7 +434,7 @@ export const COMMANDS = {
   REPLICAOF: { arity: 3, flags: SAVES | STALE, keys: NONE, proxy: "refuse" },
   "RESTORE-ASKING": { arity: -4, flags: GROW | ASKING, keys: ONE, proxy: "refuse" },
   ROLE: { arity: 1, flags: SESSION, keys: NONE, proxy: "refuse", server: true },
-  SAVE: { arity: 1, flags: SAVES | NO_MULTI, keys: NONE, proxy: "refuse" },
+  SAVE: { arity: 1, flags: SAVES | NO_MULTI, keys: NONE, proxy: "refuse", server: true },
   SENTINEL: { arity: -2, flags: ADMIN, keys: NONE, proxy: "refuse" },
   SFLUSH: { arity: -3, flags: WRITE, keys: NONE, proxy: "refuse" },
   SHUTDOWN: {

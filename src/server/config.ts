@@ -4,6 +4,11 @@
  */
 
 import { addressOrName, type ConfigOf, type ConfigTable } from "../base/config.ts";
+import { parseSavePoints } from "./rdb/save-points.ts";
+
+function fileName(value: string): string | undefined {
+  return /^[^/]+$/.test(value) ? undefined : "must be a file name, not a path";
+}
 
 export const SERVER_CONFIG = {
   bind: {
@@ -39,7 +44,7 @@ export const SERVER_CONFIG = {
   dir: {
     kind: "string",
     default: ".",
-    comment: "Directory of the append-only file. It must exist.",
+    comment: "Directory of snapshots and of the append-only file. It must exist.",
   },
   maxmemory: {
     kind: "size",
@@ -76,6 +81,30 @@ export const SERVER_CONFIG = {
     default: 300,
     comment: "Seconds of silence before TCP probes a peer; 0 for never.",
   },
+  save: {
+    kind: "string",
+    default: "3600 1 300 100 60 10000",
+    comment:
+      'When to save a snapshot by itself: pairs of seconds and changes; "" for never. It is loaded at the start, unless there is an append-only file.',
+    check: (value) =>
+      parseSavePoints(value) === undefined ? "must be pairs of seconds and changes" : undefined,
+  },
+  dbfilename: {
+    kind: "string",
+    default: "dump.rdb",
+    comment: "Name of the snapshot, an RDB file, inside dir.",
+    check: fileName,
+  },
+  rdbchecksum: {
+    kind: "bool",
+    default: true,
+    comment: "Give snapshots a checksum, and check that of one that is loaded.",
+  },
+  "stop-writes-on-bgsave-error": {
+    kind: "bool",
+    default: true,
+    comment: "Refuse changes while snapshots are to be saved and saving them fails.",
+  },
   appendonly: {
     kind: "bool",
     default: false,
@@ -92,13 +121,13 @@ export const SERVER_CONFIG = {
     kind: "string",
     default: "appendonly.aof",
     comment: "Base of the names of the append-only file's parts.",
-    check: (value) => (/^[^/]+$/.test(value) ? undefined : "must be a file name, not a path"),
+    check: fileName,
   },
   appenddirname: {
     kind: "string",
     default: "appendonlydir",
     comment: "Directory, inside dir, of the append-only file's parts.",
-    check: (value) => (/^[^/]+$/.test(value) ? undefined : "must be a file name, not a path"),
+    check: fileName,
   },
   "auto-aof-rewrite-percentage": {
     kind: "int",

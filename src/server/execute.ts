@@ -119,7 +119,10 @@ export function execute(call: Call, client: Client, request: Request, out: Reply
   client.lastCommand = command.lower;
   if (isTimed(server, command, request)) runTimed(call, handler, mark);
   else run(call, handler, mark);
-  if (call.dirty > 0 && server.journal !== undefined) propagate(call, request);
+  if (call.dirty > 0) {
+    server.changes += call.dirty;
+    if (server.journal !== undefined) propagate(call, request);
+  }
   if (client.replyMode !== "on" && !client.isWaiting) endReply(client, out, mark);
   return true;
 }
@@ -140,6 +143,7 @@ function gate(
       server.stats.oomRefusals++;
       return server.databases.arena.isFull ? ARENA_FULL : OUT_OF_MEMORY;
     }
+    if (server.saves?.refusal !== undefined) return server.saves.refusal;
     if (server.journal?.refusal !== undefined) return server.journal.refusal;
   }
   if (server.isLoading && (flags & LOADING) === 0) return LOADING_DATA;

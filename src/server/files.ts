@@ -19,6 +19,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import { rm } from "node:fs/promises";
@@ -33,6 +34,8 @@ export interface DataFiles {
   /** Names in the directory; empty when there is none yet. */
   list(): string[];
   exists(name: string): boolean;
+  /** A text that says which file has the name: another when it is replaced or written to. */
+  identity(name: string): string | undefined;
   /** Creates the directory, but not what it is to be in. */
   prepare(): void;
   /**
@@ -80,6 +83,10 @@ export function diskFiles(directory: string): DataFiles {
       }
     },
     exists: (name) => existsSync(path(name)),
+    identity(name) {
+      const stat = statSync(path(name), { bigint: true, throwIfNoEntry: false });
+      return stat && `${stat.dev} ${stat.ino} ${stat.size} ${stat.mtimeNs}`;
+    },
     prepare() {
       if (existsSync(directory)) return;
       mkdirSync(directory, 0o755);

@@ -110,12 +110,7 @@ function persistenceSection(server: ServerState): string[] {
   return [
     `loading:${server.isLoading ? 1 : 0}`,
     "async_loading:0",
-    "rdb_changes_since_last_save:0",
-    "rdb_bgsave_in_progress:0",
-    `rdb_last_save_time:${Math.floor(server.startedMs / SECOND_MS)}`,
-    "rdb_last_bgsave_status:ok",
-    "rdb_last_bgsave_time_sec:-1",
-    "rdb_current_bgsave_time_sec:-1",
+    ...(server.saves?.infoLines() ?? []),
     `aof_enabled:${server.journal === undefined ? 0 : 1}`,
     ...(server.journal?.infoLines() ?? []),
   ];

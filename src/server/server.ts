@@ -1,7 +1,7 @@
 /**
  * One server, assembled: listening socket, sessions, the work between requests, shutdown.
  *
- *   startServer ──> state, journal (loads what was kept) ──> listen ──> sessions
+ *   startServer ──> state, data.ts (loads what was kept) ──> listen ──> sessions
  *   each 100 ms:  expiry cycle, memory of removed values, idle clients, statistics
  */
 
@@ -12,8 +12,8 @@ import type { Log } from "../base/log.ts";
 import { type Connection, type ConnectionOwner, UNKNOWN_ADDRESS } from "../net/connection.ts";
 import { bindPort, type Listener, listen } from "../net/listener.ts";
 import { OutputBudget } from "../net/output-budget.ts";
-import { openAppendOnly } from "./aof/open.ts";
 import type { ServerConfig } from "./config.ts";
+import { openData } from "./data.ts";
 import { createCall } from "./execute.ts";
 import { ExpireCycle } from "./expire.ts";
 import { Garbage } from "./garbage.ts";
@@ -59,7 +59,7 @@ export async function startServer(
   const bound = bindPort(config.bind, config.port);
   state.port = bound.port;
   try {
-    if (config.appendonly) await openAppendOnly(state);
+    await openData(state);
     return new Server(state, bound.share());
   } finally {
     bound.close();
@@ -94,7 +94,7 @@ class Server implements RunningServer, SessionContext {
       this.#resolveDone = resolve;
     });
     state.shutdown = () => {
-      this.close().catch((error: unknown) => {
+      this.#end(false).catch((error: unknown) => {
         state.log.error("stop failed", { error: errorText(error) });
       });
     };
@@ -143,6 +143,7 @@ class Server implements RunningServer, SessionContext {
     const { state } = this;
     const isBusy = this.#workALittle();
     state.journal?.tick();
+    state.saves?.tick();
     this.turn.commit();
     const now = state.clock.monotonic();
     if (now - this.#lastSecondMs >= SECOND_MS) {
@@ -177,21 +178,27 @@ class Server implements RunningServer, SessionContext {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    return this.#end(true);
+  }
+
+  /** @param saves save a snapshot if there are save points; SHUTDOWN has seen to that itself */
+  #end(saves: boolean): Promise<void> {
+    this.#closing ??= this.#close(saves);
     return this.#closing;
   }
 
-  async #close(): Promise<void> {
+  async #close(saves: boolean): Promise<void> {
     this.#listener.stop();
     clearTimeout(this.#timer);
     for (const session of [...this.#sessions]) session.close();
     this.state.migrations.close();
-    try {
-      await this.state.journal?.close();
-      this.#resolveDone(EXIT_DONE);
-    } catch (error) {
-      this.#resolveDone(EXIT_FAILED);
-      throw error;
-    }
+    // One that fails does not keep the other from what it can save.
+    const ends = await Promise.allSettled([
+      this.state.saves?.close(saves),
+      this.state.journal?.close(),
+    ]);
+    const failed = ends.find((end) => end.status === "rejected");
+    this.#resolveDone(failed === undefined ? EXIT_DONE : EXIT_FAILED);
+    if (failed !== undefined) throw failed.reason;
   }
 }

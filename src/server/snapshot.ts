@@ -35,6 +35,11 @@ const SLOT_DONE = -1;
 
 export class Snapshot {
   state: SnapshotState = "idle";
+  /**
+   * Who works with the marks, from before a snapshot until they are even again: one at a time. Set
+   * and cleared by whoever that is.
+   */
+  holder: "" | "rewrite" | "save" = "";
 
   readonly #databases: Databases;
   #walker: KeyVisitor | undefined;
@@ -179,5 +184,45 @@ export class Snapshot {
     delete hooks.beforeChange;
     delete hooks.beforeFlush;
     delete hooks.beforeSwap;
+  }
+}
+
+/**
+ * Goes to the end of a snapshot that has failed, without visiting, a slice per turn. Returns when
+ * the marks are even, or when `isStopping` says that nobody needs them any more.
+ */
+export async function giveUp(
+  snapshot: Snapshot,
+  sliceMs: number,
+  clock: Clock,
+  isStopping: () => boolean,
+): Promise<void> {
+  if (snapshot.state === "idle") return;
+  snapshot.abandon();
+  while (!snapshot.step(sliceMs, clock) && !isStopping()) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/**
+ * Visits all keys at once, whatever the marks are.
+ * @param check called now and then; may throw to stop there
+ */
+export function visitAll(databases: Databases, visitor: KeyVisitor, check: () => void): void {
+  const found: number[] = [];
+  for (const db of databases.all) {
+    if (db.size === 0) continue;
+    for (let slot = 0; slot < SLOT_COUNT; slot++) {
+      let cursor = 0;
+      do {
+        cursor = db.scanSlot(slot, cursor, found);
+        for (const entry of found) {
+          visitor.begin(db, entry);
+          while (!visitor.more());
+        }
+        found.length = 0;
+        check();
+      } while (cursor !== 0);
+    }
   }
 }

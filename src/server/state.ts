@@ -12,7 +12,9 @@ import type { RuntimeConfig, ServerConfig } from "./config.ts";
 import { Databases } from "./databases.ts";
 import { LinkNames, sourceIdentity } from "./link-name.ts";
 import { Migrations } from "./migrate.ts";
+import type { RdbSaves } from "./rdb/saves.ts";
 import { Slowlog } from "./slowlog.ts";
+import { Snapshot } from "./snapshot.ts";
 import { ServerStats } from "./stats.ts";
 import { type TurnMeter, turnMeterIfAsked } from "./turn-meter.ts";
 
@@ -59,13 +61,19 @@ export class ServerState {
   #linkNames: LinkNames | undefined;
   /** Set while changes are kept; execute.ts tells it. */
   journal: Journal | undefined = undefined;
+  /** Snapshots on disk; server.ts sets it. */
+  saves: RdbSaves | undefined = undefined;
+  /** Changes made by commands, as Redis counts them (`dirty`). */
+  changes = 0;
+  /** What rewrites of the append-only file and saves share. */
+  readonly snapshot: Snapshot;
   /** Keys on their way to other servers. */
   readonly migrations: Migrations;
   /** The data set is being read in: clients are told to wait. */
   isLoading = false;
   /** DEBUG SET-ACTIVE-EXPIRE. */
   activeExpire = true;
-  /** What SHUTDOWN asks for; server.ts sets it. */
+  /** What SHUTDOWN asks for, after it has saved or not; server.ts sets it. */
   shutdown: () => void = () => {};
 
   constructor(config: ServerConfig, clock: Clock, log: Log) {
@@ -76,6 +84,7 @@ export class ServerState {
     this.#dir = resolve(config.dir);
     this.startedMs = clock.now();
     this.databases = new Databases(config.databases, this.startedMs);
+    this.snapshot = new Snapshot(this.databases);
     this.stats = new ServerStats();
     this.migrations = new Migrations(this);
   }

@@ -17,9 +17,11 @@ import { encodeRequest, ReplyWriter } from "../../src/resp/encoder.ts";
 import { Client, type ClientPort } from "../../src/server/client.ts";
 import { SERVER_CONFIG } from "../../src/server/config.ts";
 import { createCall, execute } from "../../src/server/execute.ts";
+import { RdbSaves } from "../../src/server/rdb/saves.ts";
 import { type Journal, ServerState } from "../../src/server/state.ts";
 import { programPath } from "./debian.ts";
 import { ManualClock } from "./manual-clock.ts";
+import { MemoryFiles } from "./memory-files.ts";
 
 export type Word = string | Buffer | number;
 /**
@@ -67,6 +69,8 @@ export class OwnServer {
       append: (_, buf, from, to) => void this.journal.push(wordsOf(buf.subarray(from, to))),
     };
     this.state.journal = journal as Journal;
+    const start = { identity: undefined, loaded: undefined };
+    this.state.saves = new RdbSaves(this.state, new MemoryFiles(), start);
     this.#call = createCall(this.state);
     const addresses = { address: "127.0.0.1:1", localAddress: "127.0.0.1:2" };
     this.#client = new Client(1, NO_PORT, addresses, true, this.clock.now());

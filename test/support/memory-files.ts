@@ -7,12 +7,15 @@
 import type { DataFiles } from "../../src/server/files.ts";
 
 interface Inode {
+  readonly id: number;
   /** Capacity may be larger than `size`. */
   bytes: Buffer;
   size: number;
   /** Bytes that are on the disk. */
   synced: number;
 }
+
+let inodes = 0;
 
 /** One change of names; `inode` undefined: the name went away. */
 interface NameChange {
@@ -71,7 +74,7 @@ export class MemoryFiles implements DataFiles {
   }
 
   #put(name: string, bytes: Buffer): void {
-    const inode = { bytes, size: bytes.length, synced: bytes.length };
+    const inode = { id: ++inodes, bytes, size: bytes.length, synced: bytes.length };
     this.#names.set(name, inode);
     this.#durable.set(name, inode);
   }
@@ -109,6 +112,11 @@ export class MemoryFiles implements DataFiles {
     return this.#names.has(name);
   }
 
+  identity(name: string): string | undefined {
+    const inode = this.#names.get(name);
+    return inode && `${inode.id} ${inode.size}`;
+  }
+
   prepare(): void {}
 
   lock(): () => void {
@@ -122,7 +130,7 @@ export class MemoryFiles implements DataFiles {
   open(name: string, mode: "r" | "r+" | "a" | "w"): number {
     if (mode === "w" || (mode === "a" && !this.#names.has(name))) {
       this.beforeChange(`open ${name}`);
-      this.#rename(name, { bytes: Buffer.alloc(64), size: 0, synced: 0 });
+      this.#rename(name, { id: ++inodes, bytes: Buffer.alloc(64), size: 0, synced: 0 });
     }
     const fd = this.#nextFd++;
     this.#open.set(fd, { inode: this.#find(name), at: 0, appends: mode === "a" });

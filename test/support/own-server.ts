@@ -35,13 +35,13 @@ export interface OwnServerProcess extends RunningServer {
   readonly log: RecordingLog;
 }
 
-/** @param changes of the default configuration; the port is a free one */
+/** @param changes of the default configuration; the port is a free one, and nothing is saved */
 export async function startOwnServer(
   changes: Partial<ServerConfig> = {},
 ): Promise<OwnServerProcess> {
   const clock = new AdvancingClock();
   const log = new RecordingLog();
-  const config = { ...defaultConfig(SERVER_CONFIG), port: 0, ...changes };
+  const config = { ...defaultConfig(SERVER_CONFIG), port: 0, save: "", ...changes };
   const server = await startServer(config, log as unknown as Log, clock);
   return Object.assign(server, { clock, log });
 }

@@ -17,8 +17,9 @@ import { CodisError, errorText } from "../../base/errors.ts";
 import { encodeRequest, ReplyWriter } from "../../resp/encoder.ts";
 import { type DataFiles, replaceFile } from "../files.ts";
 import type { Keyspace } from "../keyspace.ts";
+import type { RdbLoaded } from "../rdb/load.ts";
 import { ReplyError } from "../replies.ts";
-import { Snapshot } from "../snapshot.ts";
+import { giveUp, type Snapshot } from "../snapshot.ts";
 import type { Journal, ServerState } from "../state.ts";
 import { AppendLog } from "./append-log.ts";
 import { type BaseOutput, BaseWriter } from "./base-writer.ts";
@@ -46,6 +47,8 @@ const TEMPORARY_BASE = "temp-rewriteaof.aof";
 type Outcome = "done" | "abandoned";
 
 export class AppendOnly implements Journal {
+  /** What the base began with at the start, when that was an RDB file. */
+  readonly loadedRdb: RdbLoaded | undefined;
   readonly #state: ServerState;
   readonly #files: DataFiles;
   readonly #fileName: string;
@@ -79,8 +82,9 @@ export class AppendOnly implements Journal {
     this.#state = state;
     this.#files = files;
     this.#fileName = config.appendfilename;
+    this.loadedRdb = loaded.rdb;
     this.#manifest = loaded.manifest;
-    this.#snapshot = new Snapshot(state.databases);
+    this.#snapshot = state.snapshot;
     for (const name of files.list()) if (name.startsWith("temp-")) files.remove(name);
     const last = loaded.manifest.increments.at(-1);
     const fd = last === undefined ? this.#openNext() : files.open(last.name, "a");
@@ -113,6 +117,10 @@ export class AppendOnly implements Journal {
   rewrite(): string {
     if (this.#rewriting !== undefined && !this.#isScheduled) throw new ReplyError(IN_PROGRESS);
     if (this.#rewriting !== undefined) return SCHEDULED;
+    if (this.#snapshot.holder !== "") {
+      this.#isScheduled = true;
+      return SCHEDULED;
+    }
     this.#begin();
     return STARTED;
   }
@@ -174,7 +182,13 @@ export class AppendOnly implements Journal {
     const nowMs = this.#state.clock.now();
     this.#log.tick(nowMs);
     this.#reportError();
-    if (this.#rewriting !== undefined || nowMs < this.#notBeforeMs) return;
+    if (this.#rewriting !== undefined || this.#snapshot.holder !== "") return;
+    // What was asked for does not wait until a failure is some time ago.
+    if (this.#isScheduled) {
+      this.#begin();
+      return;
+    }
+    if (nowMs < this.#notBeforeMs) return;
     if (this.#log.needsRewrite || this.#hasGrown()) this.#begin();
   }
 
@@ -228,6 +242,8 @@ export class AppendOnly implements Journal {
   #begin(): void {
     const { log, clock } = this.#state;
     this.#startedMs = clock.now();
+    this.#snapshot.holder = "rewrite";
+    this.#isScheduled = false;
     this.#rewriting = this.#rewriteUntilDone()
       .then(
         () => {
@@ -248,6 +264,7 @@ export class AppendOnly implements Journal {
         this.#lastSeconds = Math.round((clock.now() - this.#startedMs) / 1000);
         this.#rewriting = undefined;
         this.#isScheduled = false;
+        this.#snapshot.holder = "";
       });
   }
 
@@ -280,7 +297,7 @@ export class AppendOnly implements Journal {
       bytes = await this.#writeBase(fd, output.out);
       await files.syncLater(fd);
     } catch (error) {
-      await this.#evenMarks();
+      await giveUp(this.#snapshot, SLICE_MS, this.#state.clock, () => this.#isClosing);
       files.remove(TEMPORARY_BASE);
       throw error;
     } finally {
@@ -314,16 +331,6 @@ export class AppendOnly implements Journal {
     }
     this.#state.log.debug("AOF base written", { bytes, increment });
     return bytes;
-  }
-
-  /** A snapshot that failed is gone through to its end, without output. */
-  async #evenMarks(): Promise<void> {
-    const { clock } = this.#state;
-    if (this.#snapshot.state === "idle") return;
-    this.#snapshot.abandon();
-    while (!this.#snapshot.step(SLICE_MS, clock) && !this.#isClosing) {
-      await new Promise((resolve) => setImmediate(resolve));
-    }
   }
 
   /** The temporary file becomes the base of the manifest. */

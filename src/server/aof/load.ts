@@ -6,12 +6,15 @@
  *   anything else that is no record   the start stops: file, offset and what to do are named, and
  *                                     no file is touched
  *
- * Also takes over the single file of servers before Redis 7, and finds nothing in an empty place.
- * Source: Redis 7.0 src/aof.c (`loadAppendOnlyFiles`, `loadSingleAppendOnlyFile`).
+ * A base may begin as an RDB file, as Redis writes it unless told otherwise. Also takes over the
+ * single file of servers before Redis 7, and finds nothing in an empty place.
+ * src/aof.c (`loadAppendOnlyFiles`, `loadSingleAppendOnlyFile`).
  */
 
 import { CodisError } from "../../base/errors.ts";
 import { type DataFiles, replaceFile } from "../files.ts";
+import { RDB_MAGIC } from "../rdb/format.ts";
+import type { RdbLoaded } from "../rdb/load.ts";
 import {
   EMPTY_MANIFEST,
   formatManifest,
@@ -23,8 +26,6 @@ import { hidesRecords, isZeroTail, RECORD_INCOMPLETE, RecordScanner } from "./re
 
 /** Read at once; records longer than this make the buffer grow to their size. */
 const CHUNK_BYTES = 1024 * 1024;
-/** What an RDB file starts with. */
-const RDB_MAGIC = "REDIS";
 
 /** What is done with the records, in order. */
 export interface Replay {
@@ -35,12 +36,19 @@ export interface Replay {
   apply(buf: Buffer, args: Int32Array, argc: number): string | undefined;
   /** The next records come from another file: which database is selected is forgotten. */
   nextFile(): void;
+  /**
+   * Loads the RDB file with which the open file begins.
+   * @param path for messages
+   */
+  loadRdb(fd: number, path: string): Promise<RdbLoaded>;
 }
 
 export interface Loaded {
   readonly manifest: Manifest;
   /** Requests executed. */
   readonly records: number;
+  /** What the base began with, when that was an RDB file. */
+  readonly rdb: RdbLoaded | undefined;
   /** Bytes of all files that are in use, after a torn tail was cut. */
   readonly totalBytes: number;
 }
@@ -55,6 +63,16 @@ export interface LoadOptions {
 /** The name of the manifest that belongs to `appendfilename`. */
 export function manifestName(fileName: string): string {
   return `${fileName}.manifest`;
+}
+
+/** Whether there is anything for `loadAppendOnly`, sound or not. */
+export function hasLog(files: DataFiles, fileName: string): boolean {
+  if (files.exists(`../${fileName}`)) return true;
+  return files.list().some((name) => {
+    if (name === fileName || name === manifestName(fileName)) return true;
+    const isPart = name.startsWith(`${fileName}.`) && /\.\d+\.(?:base|incr)\.aof$/.test(name);
+    return isPart && sizeOf(files, name) > 0;
+  });
 }
 
 /**
@@ -73,13 +91,15 @@ export async function loadAppendOnly(
   const parts = [...(manifest.base === undefined ? [] : [manifest.base]), ...manifest.increments];
   let records = 0;
   let totalBytes = 0;
+  let rdb: RdbLoaded | undefined;
   for (const part of parts) {
     const loader = new PartLoader(files, part, part === parts.at(-1), replay, options);
     await loader.run();
     records += loader.records;
     totalBytes += loader.validBytes;
+    rdb ??= loader.rdb;
   }
-  return { manifest, records, totalBytes };
+  return { manifest, records, totalBytes, rdb };
 
   function readManifest(content: string): Manifest {
     try {
@@ -101,13 +121,7 @@ export async function loadAppendOnly(
 function takeOverSingleFile(files: DataFiles, fileName: string): Manifest {
   const outside = `../${fileName}`;
   const isInside = files.list().includes(fileName);
-  const name = isInside ? fileName : outside;
   if (!isInside && !files.exists(outside)) return EMPTY_MANIFEST;
-  const fd = files.open(name, "r");
-  const start = Buffer.alloc(RDB_MAGIC.length);
-  const count = files.read(fd, start, 0, start.length, 0);
-  files.close(fd);
-  refuseRdb(start, count, `${files.directory}/${name}`);
   if (!isInside) files.rename(outside, fileName);
   const base: Part = { name: fileName, seq: 1, type: "b" };
   const manifest: Manifest = { base, history: [], increments: [] };
@@ -145,18 +159,11 @@ function sizeOf(files: DataFiles, name: string): number {
   }
 }
 
-function refuseRdb(start: Buffer, count: number, path: string): void {
-  if (count < RDB_MAGIC.length) return;
-  if (start.toString("latin1", 0, RDB_MAGIC.length) !== RDB_MAGIC) return;
-  throw new CodisError(
-    "unavailable",
-    `Cannot load ${path}: it is in RDB format. Let the server that wrote it run CONFIG SET aof-use-rdb-preamble no and BGREWRITEAOF first`,
-  );
-}
-
 /** Reads one file of the manifest. */
 class PartLoader {
   records = 0;
+  /** What the file began with, when that was an RDB file. */
+  rdb: RdbLoaded | undefined;
   /** The file is sound up to here: every record before is whole, every transaction has its EXEC. */
   validBytes = 0;
 
@@ -190,11 +197,10 @@ class PartLoader {
     const fd = this.#open("r");
     try {
       this.#replay.nextFile();
-      let readAt = 0;
+      let readAt = await this.#preamble(fd);
       for (;;) {
         const room = this.#makeRoom();
         const count = this.#files.read(fd, this.#buf, this.#end, room, readAt);
-        if (readAt === 0) refuseRdb(this.#buf, count, this.#path);
         readAt += count;
         this.#end += count;
         this.#replayBuffered(count === 0);
@@ -205,6 +211,17 @@ class PartLoader {
     } finally {
       this.#files.close(fd);
     }
+  }
+
+  /** Loads the RDB file with which a base may begin. Returns where the records begin. */
+  async #preamble(fd: number): Promise<number> {
+    const start = Buffer.alloc(RDB_MAGIC.length);
+    const count = this.#files.read(fd, start, 0, start.length, 0);
+    if (this.#part.type !== "b" || start.toString("latin1", 0, count) !== RDB_MAGIC) return 0;
+    this.rdb = await this.#replay.loadRdb(fd, this.#path);
+    this.#offset = this.rdb.bytes;
+    this.validBytes = this.rdb.bytes;
+    return this.rdb.bytes;
   }
 
   #open(mode: "r" | "r+"): number {

@@ -1,15 +1,15 @@
 /**
- * What a server does at its start: reads in what was kept, then goes on keeping. Without
- * `appendonly` nothing is read and nothing is kept, as in Redis.
+ * Reads in the append-only file as a client that no gate stops would send it, then goes on writing
+ * to it.
  */
 
-import { join } from "node:path";
 import { EMPTY_BYTES } from "../../base/bytes.ts";
 import { CodisError } from "../../base/errors.ts";
 import { ReplyWriter } from "../../resp/encoder.ts";
 import { Client, type ClientPort } from "../client.ts";
 import { createCall, execute } from "../execute.ts";
-import { type DataFiles, diskFiles } from "../files.ts";
+import type { DataFiles } from "../files.ts";
+import { loadRdb } from "../rdb/load.ts";
 import type { ServerState } from "../state.ts";
 import { AppendOnly } from "./aof.ts";
 import { type Loaded, loadAppendOnly, type Replay } from "./load.ts";
@@ -34,10 +34,7 @@ const NO_PORT: ClientPort = {
  * @throws CodisError "unavailable" when another server uses the directory, or the files are damaged
  * or cannot be opened
  */
-export async function openAppendOnly(
-  state: ServerState,
-  files: DataFiles = diskFiles(join(state.config.dir, state.config.appenddirname)),
-): Promise<AppendOnly> {
+export async function openAppendOnly(state: ServerState, files: DataFiles): Promise<AppendOnly> {
   const unlock = takeDirectory(files);
   try {
     return await loadInto(state, files, unlock);
@@ -50,7 +47,7 @@ export async function openAppendOnly(
 }
 
 /** Makes the directory, and keeps other servers out. @returns what lets them in again */
-function takeDirectory(files: DataFiles): () => void {
+export function takeDirectory(files: DataFiles): () => void {
   let unlock: (() => void) | undefined;
   try {
     files.prepare();
@@ -78,7 +75,7 @@ async function loadInto(
   // A key whose time is over lives on until all is read: what comes later in the log may need it.
   databases.keepsExpired = true;
   try {
-    const loaded = await loadAppendOnly(files, config.appendfilename, replayInto(state), {
+    const loaded = await loadAppendOnly(files, config.appendfilename, replayInto(state, files), {
       cutsTail: config["aof-load-truncated"],
       say: (message) => log.warn(message),
     });
@@ -87,14 +84,19 @@ async function loadInto(
     state.resetStats();
     state.slowlog.reset();
     log.info("AOF loaded", { records: loaded.records, bytes: loaded.totalBytes, seconds });
-    return openFiles(state, files, loaded, unlock);
+    return beginAppendOnly(state, files, loaded, unlock);
   } finally {
     databases.keepsExpired = false;
     state.isLoading = false;
   }
 }
 
-function openFiles(
+/**
+ * Begins to write behind what was loaded.
+ * @param unlock of `takeDirectory`; called when the files are closed
+ * @throws CodisError "unavailable" when the files cannot be opened
+ */
+export function beginAppendOnly(
   state: ServerState,
   files: DataFiles,
   loaded: Loaded,
@@ -110,7 +112,7 @@ function openFiles(
 }
 
 /** Executes records as a client that no gate stops. */
-function replayInto(state: ServerState): Replay {
+function replayInto(state: ServerState, files: DataFiles): Replay {
   const call = createCall(state);
   const addresses = { address: "", localAddress: "" };
   const client = new Client(0, NO_PORT, addresses, true, state.startedMs);
@@ -120,6 +122,11 @@ function replayInto(state: ServerState): Replay {
   return {
     nextFile() {
       client.dbIndex = 0;
+    },
+    loadRdb(fd, path) {
+      const { databases, clock, log, config } = state;
+      const options = { databases, clock, log, path, checksSum: config.rdbchecksum };
+      return loadRdb(files, fd, { ...options, isPreamble: true });
     },
     apply(buf, args, argc) {
       request.buf = buf;

@@ -1,5 +1,6 @@
 /**
- * Commands about the server and whole databases. CONFIG, INFO and COMMAND have files of their own.
+ * Commands about the server and whole databases. CONFIG, INFO, COMMAND and what
+ * keeps data (persistence.ts) have files of their own.
  * Source of texts: Redis 7.0 src/db.c, src/debug.c, src/server.c, src/slowlog.c, src/object.c.
  */
 
@@ -39,6 +40,7 @@ function flushDb(call: Call): void {
 function flushAll(call: Call): void {
   checkFlushMode(call);
   call.server.databases.flushAll();
+  call.server.saves?.emptied();
   call.dirty++;
   call.out.ok();
 }
@@ -68,27 +70,6 @@ function role(call: Call): void {
   call.out.bulkText("master");
   call.out.integer(0);
   call.out.emptyArray();
-}
-
-function shutdown(call: Call): void {
-  for (let i = 1; i < call.argc; i++) {
-    const words = ["save", "nosave", "now", "force", "abort"];
-    if (!words.some((word) => argIs(call, i, word))) failSyntax();
-    if (argIs(call, i, "abort")) throw new ReplyError("ERR No shutdown in progress.");
-  }
-  // No reply: the client sees its connection close.
-  call.client.closeAfterReply();
-  call.server.shutdown();
-}
-
-function rewriteLog(call: Call): void {
-  const { journal } = call.server;
-  if (journal === undefined) {
-    throw new ReplyError(
-      "ERR the append-only file is off: start the server with appendonly = true",
-    );
-  }
-  call.out.simple(journal.rewrite());
 }
 
 // -- DEBUG ----------------------------------------------------------------------------------------
@@ -243,14 +224,12 @@ const SLOWLOG_SUBCOMMANDS: Subcommands = new Map([
 ]);
 
 export const ADMIN_HANDLERS = {
-  BGREWRITEAOF: rewriteLog,
   DBSIZE: (call) => call.out.integer(call.db.size),
   DEBUG: debug,
   FLUSHALL: flushAll,
   FLUSHDB: flushDb,
   MEMORY: (call) => runSubcommand(call, MEMORY_SUBCOMMANDS),
   ROLE: role,
-  SHUTDOWN: shutdown,
   SLOWLOG: (call) => runSubcommand(call, SLOWLOG_SUBCOMMANDS),
   SWAPDB: swapDb,
   TIME: time,

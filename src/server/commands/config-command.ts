@@ -8,6 +8,7 @@ import { parseSize } from "../../base/size.ts";
 import { argEnd, argStart, argText, type Call, type Handler } from "../call.ts";
 import { type RuntimeConfig, SERVER_CONFIG } from "../config.ts";
 import { matchGlob } from "../glob.ts";
+import { parseSavePoints } from "../rdb/save-points.ts";
 import { ReplyError, wrongArity } from "../replies.ts";
 import { helpReply, runSubcommand, type Subcommands } from "./container.ts";
 
@@ -28,16 +29,19 @@ const SETTABLE: ReadonlySet<string> = new Set<Key>([
   "proto-max-bulk-len",
   "protected-mode",
   "requirepass",
+  "save",
   "slowlog-log-slower-than",
   "slowlog-max-len",
+  "stop-writes-on-bgsave-error",
   "timeout",
 ]);
 
 /** What clients and tools of stock Redis read, or set to what it is, and that is fixed here. */
 const FIXED: ReadonlyMap<string, string> = new Map([
-  ["save", ""],
   ["masterauth", ""],
-  ["dbfilename", "dump.rdb"],
+  // Files are written uncompressed, and the append-only file as commands; all forms are read.
+  ["rdbcompression", "no"],
+  ["aof-use-rdb-preamble", "no"],
   ["notify-keyspace-events", ""],
   [
     "client-output-buffer-limit",
@@ -95,6 +99,7 @@ function parseValue(key: Key, text: string): Value {
   const row: ServerRow = SERVER_CONFIG[key];
   switch (row.kind) {
     case "string":
+      if (key === "save") return parseSave(text);
       return text;
     case "bool":
       if (text !== "yes" && text !== "no") failSet(key, "argument must be 'yes' or 'no'");
@@ -119,6 +124,13 @@ function parseValue(key: Key, text: string): Value {
         return failSet(key, "argument must be a memory value");
       }
   }
+}
+
+/** @returns the save points as Redis prints them */
+function parseSave(text: string): string {
+  const points = parseSavePoints(text);
+  if (points === undefined) return failSet("save", "Invalid save parameters");
+  return points.map(({ seconds, changes }) => `${seconds} ${changes}`).join(" ");
 }
 
 function checkBounds(key: string, value: number, row: NumberRow): number {

@@ -1,13 +1,10 @@
 /**
- * Writes a value as a DUMP payload that every server since Redis 2.6 reads: types 0 to 4, version 6,
- * nothing compressed, numbers in strings as the 8, 16 and 32 bit specials.
- * Source: Redis 2.6 src/rdb.c.
+ * Writes a value as a DUMP payload that every server since Redis 2.6 reads: types 0 to 4,
+ * version 6. Source: Redis 2.6 src/rdb.c.
  */
 
-import { parseSafeInteger } from "../../base/bytes.ts";
 import type { ReplyWriter } from "../../resp/encoder.ts";
 import type { Arena } from "../arena/arena.ts";
-import { formatDouble } from "../double.ts";
 import { HASH, LIST, SET, STRING, ZSET } from "../types/value-type.ts";
 import { CRC64_BYTES, sealCrc64 } from "./crc64.ts";
 import {
@@ -16,17 +13,14 @@ import {
   RDB_TYPE_SET,
   RDB_TYPE_STRING,
   RDB_TYPE_ZSET,
-  SCORE_INFINITY,
-  SCORE_MINUS_INFINITY,
 } from "./format.ts";
+import { writeByte, writeLength, writeScore, writeString } from "./string-writer.ts";
 import { ValueWalk } from "./value-walk.ts";
 
 const RDB_VERSION = 6;
-/** Longest decimal text of an int32. */
-const SPECIAL_CHARS_MAX = 11;
 
 /** By type of value (value-type.ts). */
-const RDB_TYPES: Readonly<Record<number, number>> = {
+export const RDB_TYPES: Readonly<Record<number, number>> = {
   [STRING]: RDB_TYPE_STRING,
   [LIST]: RDB_TYPE_LIST,
   [SET]: RDB_TYPE_SET,
@@ -59,62 +53,4 @@ export function writePayload(arena: Arena, entry: number, out: ReplyWriter): voi
   out.reserve(CRC64_BYTES);
   sealCrc64(out.buf, start, out.length);
   out.length += CRC64_BYTES;
-}
-
-function writeByte(byte: number, out: ReplyWriter): void {
-  out.reserve(1);
-  out.buf[out.length++] = byte;
-}
-
-function writeLength(length: number, out: ReplyWriter): void {
-  out.reserve(5);
-  const { buf } = out;
-  if (length < 0x40) {
-    buf[out.length++] = length;
-  } else if (length < 0x4000) {
-    buf[out.length++] = 0x40 | (length >>> 8);
-    buf[out.length++] = length & 255;
-  } else {
-    buf[out.length] = 0x80;
-    buf.writeUInt32BE(length, out.length + 1);
-    out.length += 5;
-  }
-}
-
-function writeString(bytes: Buffer, start: number, end: number, out: ReplyWriter): void {
-  if (end - start <= SPECIAL_CHARS_MAX) {
-    const value = parseSafeInteger(bytes, start, end);
-    if (value === (value | 0)) {
-      writeSpecial(value, out);
-      return;
-    }
-  }
-  writeLength(end - start, out);
-  out.append(bytes, start, end);
-}
-
-function writeSpecial(value: number, out: ReplyWriter): void {
-  out.reserve(5);
-  const { buf, length } = out;
-  if (value === (value << 24) >> 24) {
-    buf[length] = 0xc0;
-    out.length = buf.writeInt8(value, length + 1);
-  } else if (value === (value << 16) >> 16) {
-    buf[length] = 0xc1;
-    out.length = buf.writeInt16LE(value, length + 1);
-  } else {
-    buf[length] = 0xc2;
-    out.length = buf.writeInt32LE(value, length + 1);
-  }
-}
-
-function writeScore(score: number, out: ReplyWriter): void {
-  if (Number.isFinite(score)) {
-    const text = formatDouble(score);
-    out.reserve(1 + text.length);
-    out.buf[out.length] = text.length;
-    out.length += 1 + out.buf.write(text, out.length + 1, "latin1");
-  } else {
-    writeByte(score > 0 ? SCORE_INFINITY : SCORE_MINUS_INFINITY, out);
-  }
 }

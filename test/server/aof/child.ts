@@ -13,6 +13,7 @@ const changes = process.argv.slice(2).map((word) => {
 const config = {
   ...defaultConfig(SERVER_CONFIG),
   port: 0,
+  save: "",
   appendonly: true,
   ...Object.fromEntries(changes),
 };

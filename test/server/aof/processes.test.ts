@@ -8,12 +8,11 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AppendOnly } from "../../../src/server/aof/aof.ts";
-import { readPayload } from "../../../src/server/rdb/read.ts";
 import { startOwnServer } from "../../support/own-server.ts";
 import { createPrng } from "../../support/prng.ts";
 import { ConnectionLost, RespClient } from "../../support/resp-client.ts";
 import { TcpRedis } from "../../support/tcp-redis.ts";
-import { CollectingSink } from "../rdb/collect.ts";
+import { digest } from "../rdb/wire-digest.ts";
 import { anyCommand } from "./world.ts";
 
 const cleanups: (() => unknown)[] = [];
@@ -58,28 +57,6 @@ async function startRedis(dir: string): Promise<RespClient> {
   const redis = await TcpRedis.start(...options.split(" "));
   cleanups.push(() => redis.stop());
   return RespClient.connect(redis.port);
-}
-
-/** All keys of the databases 0 to 2 with their values and expiry; equal data, equal text. */
-async function digest(client: RespClient): Promise<string> {
-  const lines: string[] = [];
-  for (let db = 0; db < 3; db++) {
-    await client.call("SELECT", db);
-    const keys = (await client.call("KEYS", "*")) as Buffer[];
-    for (const key of keys) {
-      const [payload, ttl] = await client.pipeline([
-        ["DUMP", key],
-        ["PEXPIRETIME", key],
-      ]);
-      const sink = new CollectingSink();
-      const bytes = payload as Buffer;
-      expect(readPayload(bytes, 0, bytes.length, sink)).toBe("ok");
-      const entries = [...sink.entries].toSorted(([a], [b]) => (a < b ? -1 : 1));
-      const value = [sink.kind, sink.text, sink.items, entries, ttl];
-      lines.push(`${db} ${key.toString("latin1")} ${JSON.stringify(value)}`);
-    }
-  }
-  return lines.toSorted((a, b) => (a < b ? -1 : 1)).join("\n");
 }
 
 /** Writes keys `<name>:0`, `<name>:1`, ... until the connection is lost; how many were answered. */
