@@ -5,6 +5,7 @@
  */
 
 import {
+  close,
   closeSync,
   constants,
   existsSync,
@@ -24,7 +25,7 @@ import {
 } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { syncFolder } from "../base/files.ts";
+import { syncFolder, syncFolderLater } from "../base/files.ts";
 import { tryFlock } from "../base/flock.ts";
 
 /** Every method but `syncLater` blocks; all throw what node:fs throws (`code` is the errno's name). */
@@ -58,12 +59,16 @@ export interface DataFiles {
   /** The same off the loop. Rejects as `sync` throws. */
   syncLater(fd: number): Promise<void>;
   close(fd: number): void;
+  /** The same off the loop: the last close of a file that has no name any more frees all of it. */
+  closeLater(fd: number): Promise<void>;
   rename(from: string, to: string): void;
   remove(name: string): void;
   /** The same off the loop: a large file may take a while. */
   removeLater(name: string): Promise<void>;
   /** Returns when names made, changed and removed are on the disk. */
   syncDirectory(): void;
+  /** The same off the loop. */
+  syncDirectoryLater(): Promise<void>;
 }
 
 function isMissing(error: unknown): boolean {
@@ -117,10 +122,15 @@ export function diskFiles(directory: string): DataFiles {
         fdatasync(fd, (error) => (error === null ? resolve() : reject(error)));
       }),
     close: closeSync,
+    closeLater: (fd) =>
+      new Promise((resolve, reject) => {
+        close(fd, (error) => (error == null ? resolve() : reject(error)));
+      }),
     rename: (from, to) => renameSync(path(from), path(to)),
     remove: (name) => rmSync(path(name), { force: true }),
     removeLater: (name) => rm(path(name), { force: true }),
     syncDirectory: () => syncFolder(directory),
+    syncDirectoryLater: () => syncFolderLater(directory),
   };
 }
 

@@ -195,6 +195,10 @@ export class MemoryFiles implements DataFiles {
     this.#open.delete(fd);
   }
 
+  async closeLater(fd: number): Promise<void> {
+    this.close(fd);
+  }
+
   rename(from: string, to: string): void {
     this.beforeChange(`rename ${from}`);
     const inode = this.#find(from);
@@ -215,6 +219,10 @@ export class MemoryFiles implements DataFiles {
     this.beforeChange("syncDirectory");
     this.#durable = new Map(this.#names);
     this.#pending = [];
+  }
+
+  async syncDirectoryLater(): Promise<void> {
+    this.syncDirectory();
   }
 
   #file(fd: number): { inode: Inode; at: number; appends: boolean } {

@@ -88,7 +88,7 @@ export class Programs implements AsyncDisposable {
   async server(options: StartOptions = {}): Promise<Program> {
     const directory = join(this.directory, `server-${++this.#count}`);
     mkdirSync(directory);
-    const argv = [EXECUTABLE, "server", "--port", "0", "--dir", directory];
+    const argv = [EXECUTABLE, "server", "--port", "0", "--dir", directory, "--save", ""];
     return await this.#startRole("server", argv, options);
   }
 

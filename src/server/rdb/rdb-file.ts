@@ -247,19 +247,31 @@ export class RdbFile {
   /** Gives the file its name, after a sync. @throws what renaming throws */
   publish(): void {
     this.#files.rename(this.#temporary, this.#name);
-    this.#files.syncDirectory();
     this.#close();
+    this.#files.syncDirectory();
+  }
+
+  /**
+   * The same; when it returns its promise the file has its name, the rest is done off the loop. The
+   * file before it is held open over the rename: to free 300 MB there took 60 ms of the loop.
+   */
+  async publishLater(): Promise<void> {
+    const files = this.#files;
+    const old = files.exists(this.#name) ? files.open(this.#name, "r") : undefined;
+    try {
+      files.rename(this.#temporary, this.#name);
+      this.#close();
+      await files.syncDirectoryLater();
+    } finally {
+      if (old !== undefined) await files.closeLater(old);
+    }
   }
 
   /** Closes and removes what was written. What cannot be removed is written over by the next save. */
   drop(): void {
     if (!this.#isOpen) return;
-    try {
-      this.#close();
-      this.#files.remove(this.#temporary);
-    } catch (error) {
-      this.error ??= error as Error;
-    }
+    this.#remove(this.#temporary);
+    this.#close();
   }
 
   #close(): void {
@@ -267,9 +279,24 @@ export class RdbFile {
     this.#isOpen = false;
     this.#main.out.clear();
     this.#aside.out.clear();
-    this.#files.close(this.#fd);
-    if (this.#asideFd !== undefined) this.#files.close(this.#asideFd);
-    if (this.#hasAside) this.#files.remove(this.#asideName);
+    if (this.#hasAside) this.#remove(this.#asideName);
+    if (this.#asideFd !== undefined) this.#release(this.#asideFd);
+    this.#release(this.#fd);
+  }
+
+  #remove(name: string): void {
+    try {
+      this.#files.remove(name);
+    } catch (error) {
+      this.error ??= error as Error;
+    }
+  }
+
+  /** What was written is synced or given up: nothing hangs on how the close ends. */
+  #release(fd: number): void {
+    this.#files.closeLater(fd).catch((error: unknown) => {
+      this.error ??= error as Error;
+    });
   }
 }
 

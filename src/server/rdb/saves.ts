@@ -246,6 +246,13 @@ export class RdbSaves {
     }
   }
 
+  async #publishLater(file: RdbFile): Promise<void> {
+    this.#checkIdentity();
+    const published = file.publishLater();
+    this.#identity = this.#files.identity(this.#name);
+    await published;
+  }
+
   #succeeded(changes: number): void {
     this.#savedChanges = changes;
     this.#lastSaveMs = this.#state.clock.now();
@@ -299,7 +306,7 @@ export class RdbSaves {
       if (!isWhole) return false;
       await file.syncLater();
       if (file.error !== undefined) throw file.error;
-      this.#publish(file);
+      await this.#publishLater(file);
       this.#succeeded(changes);
       this.#state.log.info("RDB saved in the background", { bytes: file.bytes });
       return true;
