@@ -38,6 +38,9 @@ const SLICE_MS = 1;
 /** After a save that failed, the next one begins by itself not before this, as in Redis. */
 const RETRY_MS = 5_000;
 
+/** So often a save begins anew by itself; one that never ends would not be told from a slow one. */
+const TRIES_MAX = 16;
+
 /** What the server began with. */
 export interface SavesStart {
   /** The file under `dbfilename` that is this server's, by `identity`; undefined when there is none. */
@@ -289,7 +292,10 @@ export class RdbSaves {
 
   async #runUntilDone(): Promise<void> {
     // When databases were emptied or swapped meanwhile, their new state is what is wanted.
-    while (!(await this.#runOnce()));
+    for (let tries = 0; tries < TRIES_MAX; tries++) {
+      if (await this.#runOnce()) return;
+    }
+    throw new CodisError("limit", `databases were emptied or swapped ${TRIES_MAX} times meanwhile`);
   }
 
   /** @returns false when the snapshot was given up because databases were emptied or swapped */

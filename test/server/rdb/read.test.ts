@@ -79,6 +79,16 @@ for (const file of readdirSync(DUMPS)) {
         }
         expect(read(sealed(Buffer.concat([body, Buffer.of(0)]))).outcome).toBe("body");
       });
+      test(`${row.name} with any byte changed is refused by its checksum`, () => {
+        const step = Math.max(1, Math.floor(payload.length / 500));
+        for (let i = 0; i < payload.length; i += step) {
+          for (const flip of [1, 2, 4, 8, 16, 32, 64, 128, 255]) {
+            payload[i]! ^= flip;
+            expect(read(payload).outcome).toBe("footer");
+            payload[i]! ^= flip;
+          }
+        }
+      });
       test(`${row.name} with any byte changed is read or refused, never more`, () => {
         const body = Buffer.from(payload.subarray(0, -10));
         const step = Math.max(1, Math.floor(body.length / 300));
