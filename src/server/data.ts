@@ -35,9 +35,7 @@ export async function openData(
 ): Promise<void> {
   const { config, log } = state;
   if (config.save !== "") checkWritable(files);
-  // Before it is read: a file that takes its place meanwhile is not the one that was read.
-  const identity = files.identity(config.dbfilename);
-  const isLogged = hasLog(logFiles, config.appendfilename);
+  const { identity, isLogged } = lookAround(state, files, logFiles);
   let loaded: RdbLoaded | undefined;
   if (config.appendonly && isLogged) {
     loaded = (await openAppendOnly(state, logFiles)).loadedRdb;
@@ -51,6 +49,21 @@ export async function openData(
     }
   }
   state.saves = new RdbSaves(state, files, { identity, loaded });
+}
+
+/** What is there, before any of it is read: a file that takes a name later is another one. */
+function lookAround(
+  { config }: ServerState,
+  files: DataFiles,
+  logFiles: DataFiles,
+): { identity: string | undefined; isLogged: boolean } {
+  try {
+    const identity = files.identity(config.dbfilename);
+    return { identity, isLogged: hasLog(logFiles, config.appendfilename) };
+  } catch (error) {
+    const step = "dir must be a directory that exists and can be written to";
+    throw new CodisError("unavailable", `Cannot use ${files.directory}: ${step}`, error);
+  }
 }
 
 /** Says at the start what else the first save would say, when changes are refused for it. */
