@@ -11,7 +11,7 @@
  *
  * A span whose last block is freed gives its pages back to every class. Blocks start on 16 bytes
  * and are not cleared. What `words[chunk]`, `doubles[chunk]` and `bytes[chunk]` show is the same
- * memory.
+ * memory. Beside it, when the owner wants that, lie 16 bits per block for a note of his (`notes`).
  */
 
 import { assert } from "../../base/assert.ts";
@@ -21,6 +21,10 @@ export const GRANULE_MASK = (1 << CHUNK_SHIFT) - 1;
 export const CHUNK_BYTES = 4 * 1024 * 1024;
 /** Blocks above this get a chunk of their own. */
 export const SHARED_BLOCK_BYTES_MAX = CHUNK_BYTES / 2;
+/** A note is 2 bytes for so many of blocks: of those, only 16 bytes long ones share one. */
+const NOTE_BLOCK_BYTES = 32;
+const NOTE_BYTES = 2;
+const CHUNK_NOTES = CHUNK_BYTES / NOTE_BLOCK_BYTES;
 /** With chunks of 4 MiB: 64 GiB. */
 const CHUNKS_MAX = 1 << 14;
 /** One chunk in so many is kept for who must not be refused, and for the request that comes last. */
@@ -82,13 +86,25 @@ export function blockBytes(bytes: number): number {
   return Math.ceil(bytes / 16) * 16;
 }
 
+/** Where the note of the block `ref` is in `notes` of its chunk. */
+export function noteIndex(ref: number): number {
+  return (ref & GRANULE_MASK) >>> 1;
+}
+
 const NO_MEMORY = new ArrayBuffer(0);
+const NO_NOTES = new Uint16Array(0);
 
 export class Arena {
   /** By chunk. Arrays keep their identity; an element is empty while its chunk is given back. */
   readonly bytes: Buffer[] = [];
   readonly words: Int32Array[] = [];
   readonly doubles: Float64Array[] = [];
+  /**
+   * By chunk, while they are kept (`keepNotes`): the owner's 16 bits about each block, 0 at first.
+   * Freeing a block does not clear its note. Blocks of 16 bytes may share one with a neighbour.
+   */
+  readonly notes: Uint16Array<ArrayBuffer>[] = [];
+  #keepsNotes = false;
 
   /** Bytes in blocks handed out, rounded up to what they really take. */
   usedBytes = 0;
@@ -206,6 +222,26 @@ export class Arena {
     return bytes > SHARED_BLOCK_BYTES_MAX && bytes <= capacity && bytes >= capacity / 2;
   }
 
+  /** What the notes of all blocks take; those of free memory are not counted, as it is not. */
+  get noteBytes(): number {
+    return this.#keepsNotes ? (this.usedBytes / NOTE_BLOCK_BYTES) * NOTE_BYTES : 0;
+  }
+
+  /** Begins to keep notes, all 0, or forgets them. */
+  keepNotes(keeps: boolean): void {
+    this.#keepsNotes = keeps;
+    for (let chunk = 0; chunk < this.bytes.length; chunk++) {
+      const isOwn = this.#spanClass[chunk * PAGES_PER_CHUNK] === CLASS_OWN_CHUNK;
+      if (this.bytes[chunk]!.length > 0) this.#makeNotes(chunk, isOwn ? 1 : CHUNK_NOTES);
+    }
+  }
+
+  #makeNotes(chunk: number, count: number): void {
+    const old = this.notes[chunk];
+    this.notes[chunk] = this.#keepsNotes ? new Uint16Array(count) : NO_NOTES;
+    if (old !== undefined && old !== NO_NOTES) old.buffer.transfer(0);
+  }
+
   /**
    * Gives back everything at once: all refs become invalid. Costs the number of chunks, not of
    * blocks.
@@ -261,7 +297,7 @@ export class Arena {
 
   #allocOwnChunk(bytes: number): number {
     const size = Math.ceil(bytes / 16) * 16;
-    const chunk = this.#newChunk(size);
+    const chunk = this.#newChunk(size, 1);
     const page = chunk * PAGES_PER_CHUNK;
     this.#pageSpan[page] = page;
     this.#spanClass[page] = CLASS_OWN_CHUNK;
@@ -329,7 +365,7 @@ export class Arena {
   }
 
   #newSharedChunk(): number {
-    const chunk = this.#newChunk(CHUNK_BYTES);
+    const chunk = this.#newChunk(CHUNK_BYTES, CHUNK_NOTES);
     const first = chunk * PAGES_PER_CHUNK;
     this.#spanClass.fill(CLASS_FREE, first, first + PAGES_PER_CHUNK);
     this.#chunkFree[chunk] = PAGES_PER_CHUNK;
@@ -338,10 +374,11 @@ export class Arena {
     return chunk;
   }
 
-  #newChunk(bytes: number): number {
+  #newChunk(bytes: number, notes: number): number {
     const chunk = this.#vacantChunks.at(-1) ?? this.bytes.length;
     if (chunk >= this.#chunksMax) throw new RangeError(`All ${this.#chunksMax} chunks are in use`);
     const memory = new ArrayBuffer(bytes);
+    this.#makeNotes(chunk, notes);
     this.#vacantChunks.pop();
     this.bytes[chunk] = Buffer.from(memory);
     this.words[chunk] = new Int32Array(memory);
@@ -360,6 +397,8 @@ export class Arena {
     this.bytes[chunk] = Buffer.from(NO_MEMORY);
     this.words[chunk] = new Int32Array(NO_MEMORY);
     this.doubles[chunk] = new Float64Array(NO_MEMORY);
+    if (this.#keepsNotes) this.notes[chunk]!.buffer.transfer(0);
+    this.notes[chunk] = NO_NOTES;
     this.#chunkFree[chunk] = 0;
     this.#vacantChunks.push(chunk);
     this.#countChunks();

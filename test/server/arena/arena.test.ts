@@ -5,6 +5,7 @@ import {
   CHUNK_BYTES,
   CHUNK_SHIFT,
   GRANULE_MASK,
+  noteIndex,
 } from "../../../src/server/arena/arena.ts";
 import { createPrng, type Prng } from "../../support/prng.ts";
 
@@ -108,5 +109,38 @@ describe("Arena", () => {
     for (let i = 0; i < 50_000; i++) refs.add(arena.alloc(200));
     expect(refs.size).toBe(50_000);
     expect(refs.has(0)).toBe(false);
+  });
+
+  test("notes of blocks are each block's own, last while they are kept, and begin as 0", () => {
+    const random = fractions(createPrng(8));
+    const arena = new Arena();
+    const early = arena.alloc(64);
+    expect(arena.noteBytes).toBe(0);
+    arena.keepNotes(true);
+    const noteOf = (ref: number): number => arena.notes[ref >>> CHUNK_SHIFT]![noteIndex(ref)]!;
+    const setNote = (ref: number, note: number): void => {
+      arena.notes[ref >>> CHUNK_SHIFT]![noteIndex(ref)] = note;
+    };
+    expect(noteOf(early)).toBe(0);
+    const refs = Array.from({ length: 40_000 }, () =>
+      arena.alloc(random() < 0.0005 ? 3_000_000 : 17 + Math.floor(2 ** (random() * 12))),
+    );
+    expect(arena.noteBytes).toBe(arena.usedBytes / 16);
+    for (const [i, ref] of refs.entries()) setNote(ref, i & 0xffff);
+    expect(refs.findIndex((ref, i) => noteOf(ref) !== (i & 0xffff))).toBe(-1);
+    // Chunks that are given back and come again have notes too.
+    for (const ref of refs) arena.free(ref);
+    const again = Array.from({ length: 200 }, () => arena.alloc(3_000_000));
+    for (const [i, ref] of again.entries()) setNote(ref, i);
+    expect(again.findIndex((ref, i) => noteOf(ref) !== i)).toBe(-1);
+    arena.keepNotes(false);
+    expect(arena.noteBytes).toBe(0);
+    expect(arena.notes.every((notes) => notes.length === 0)).toBe(true);
+    arena.keepNotes(true);
+    expect(noteOf(again[7]!)).toBe(0);
+    arena.reset();
+    const fresh = arena.alloc(5_000_000);
+    setNote(fresh, 9);
+    expect(noteOf(fresh)).toBe(9);
   });
 });
