@@ -25,7 +25,7 @@ export const SERVER_ROLE: RoleSpec<typeof SERVER_CONFIG> = {
       .option("--dir <folder>", "where snapshots and the append-only file lie")
       .option("--save <points>", 'save after SECONDS with CHANGES: "3600 1 60 1000"; "" for never')
       .option("--appendonly <yes|no>", "keep an append-only file")
-      .option("--maxmemory <size>", "refuse writes above this: 4gb; 0 is no limit");
+      .option("--maxmemory <size>", "make room or refuse writes above this: 4gb; 0 is no limit");
   },
   override(config, flags): ServerConfig {
     const changed: ServerConfig = { ...config, ...overrides(flags) };
@@ -39,7 +39,7 @@ export const SERVER_ROLE: RoleSpec<typeof SERVER_CONFIG> = {
     return {
       addresses: { server: addr },
       done: server.done,
-      change: (key, value) => changeConfig(server.state.config, key, value),
+      change: (key, value) => changeConfig(server.state, key, value),
       close: () => server.close(),
     };
   },

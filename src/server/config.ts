@@ -50,13 +50,47 @@ export const SERVER_CONFIG = {
     kind: "size",
     default: "0",
     comment:
-      "Above this many bytes of data, commands that may need more are refused; 0 for no limit.",
+      "Above this many bytes of data, keys give way as maxmemory-policy says, and when none can, commands that may need more are refused; 0 for no limit.",
   },
   "maxmemory-policy": {
     kind: "choice",
     default: "noeviction",
-    choices: ["noeviction"],
-    comment: "What gives way when memory is full.",
+    choices: [
+      "volatile-lru",
+      "volatile-lfu",
+      "volatile-random",
+      "volatile-ttl",
+      "allkeys-lru",
+      "allkeys-lfu",
+      "allkeys-random",
+      "noeviction",
+    ],
+    comment:
+      "What gives way when memory is full: keys with an expiry or all; of some taken at random, the one not used for longest (lru), used least (lfu; either costs 1/16 of the data's memory), any, or next to expire (ttl).",
+  },
+  "maxmemory-samples": {
+    kind: "int",
+    default: 5,
+    min: 1,
+    max: 64,
+    comment: "Keys looked at to find one that gives way: more choose better and take longer.",
+  },
+  "maxmemory-eviction-tenacity": {
+    kind: "int",
+    default: 10,
+    max: 100,
+    comment:
+      "How long a request may wait while keys give way: 10 is 0.5 ms, each step more 15 % longer; 100 is until there is room.",
+  },
+  "lfu-log-factor": {
+    kind: "int",
+    default: 10,
+    comment: "How many uses a key needs to count as often used (lfu): 10 tells up to a million.",
+  },
+  "lfu-decay-time": {
+    kind: "int",
+    default: 1,
+    comment: "Minutes without use after which a key counts as used less (lfu); 0 for never.",
   },
   maxclients: {
     kind: "int",

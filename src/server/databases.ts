@@ -4,6 +4,7 @@
  * databases are freed a little at a time, by `releaseSome`, so that no DEL stops the loop.
  */
 
+import type { Accesses } from "./accesses.ts";
 import { Arena } from "./arena/arena.ts";
 import { dictDrain } from "./arena/dict.ts";
 import { entryKind, entryValueWord } from "./arena/entry.ts";
@@ -26,6 +27,8 @@ export interface DatabaseHooks {
   beforeChange?: (db: Keyspace, entry: number) => void;
   /** A key ran out of time and is about to be removed; what follows the master must hear of it. */
   expired?: (db: Keyspace, key: Buffer, from: number, to: number) => void;
+  /** The same of a key that is removed because memory is full. */
+  evicted?: (db: Keyspace, key: Buffer, from: number, to: number) => void;
   /** These databases are about to be emptied (all of them when `db` is undefined). */
   beforeFlush?: (db: Keyspace | undefined) => void;
   /** Two databases are about to change places. */
@@ -43,6 +46,8 @@ export class Databases {
   epoch = 0;
   /** A snapshot runs: `hooks.beforeChange` wants to hear of entries whose mark is not `epoch`. */
   snapshotRuns = false;
+  /** Hears of each use of a key, while a policy wants to know. */
+  accesses: Accesses | undefined = undefined;
 
   /** Keys whose time is over stay, as if it were not. */
   keepsExpired = false;
@@ -50,6 +55,7 @@ export class Databases {
   hits = 0;
   misses = 0;
   expiredKeys = 0;
+  evictedKeys = 0;
 
   /** Pairs of type and ref, the last pair next. */
   readonly #toRelease: number[] = [];

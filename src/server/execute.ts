@@ -138,10 +138,13 @@ function gate(
   if (!arityFits(command, argc)) return wrongArity(command.name);
   if (client.skipsGates) return undefined;
   if (!client.isAuthenticated && (flags & NO_AUTH) === 0) return NOT_AUTHENTICATED;
+  // Any request has keys give way, also one that needs no memory itself.
+  const isOut = server.isOverMemory && server.evictor.run() === "nothing";
   if ((flags & (WRITE | DENYOOM)) !== 0) {
-    if ((flags & DENYOOM) !== 0 && server.isFull()) {
+    const isFull = server.databases.arena.isFull;
+    if ((flags & DENYOOM) !== 0 && (isOut || isFull)) {
       server.stats.oomRefusals++;
-      return server.databases.arena.isFull ? ARENA_FULL : OUT_OF_MEMORY;
+      return isFull ? ARENA_FULL : OUT_OF_MEMORY;
     }
     if (server.saves?.refusal !== undefined) return server.saves.refusal;
     if (server.journal?.refusal !== undefined) return server.journal.refusal;

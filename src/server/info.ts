@@ -117,7 +117,7 @@ function persistenceSection(server: ServerState): string[] {
 }
 
 function statsSection(server: ServerState): string[] {
-  const { stats, databases } = server;
+  const { stats, databases, evictor } = server;
   return [
     `total_connections_received:${stats.connectionsReceived}`,
     `total_commands_processed:${stats.commandsProcessed}`,
@@ -131,8 +131,10 @@ function statsSection(server: ServerState): string[] {
     "sync_partial_ok:0",
     "sync_partial_err:0",
     `expired_keys:${databases.expiredKeys}`,
-    "evicted_keys:0",
+    `evicted_keys:${databases.evictedKeys}`,
     `evicted_clients:${stats.evictedClients}`,
+    `total_eviction_exceeded_time:${Math.floor(evictor.totalFullMs)}`,
+    `current_eviction_exceeded_time:${Math.floor(evictor.currentFullMs)}`,
     `keyspace_hits:${databases.hits}`,
     `keyspace_misses:${databases.misses}`,
     "pubsub_channels:0",

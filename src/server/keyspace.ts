@@ -1,7 +1,7 @@
 /**
  * One database: keys in the arena, in one dictionary per slot. All access of commands to keys goes
  * through here, because here happen: the slot and tag index, lazy expiry, hit and miss counts, the
- * snapshot's copy of what is about to change.
+ * notes of use, the snapshot's copy of what is about to change.
  *
  *   key bytes ──> CRC32 ──> slot's dictionary ──> entry (ref)
  *
@@ -38,7 +38,7 @@ import {
   reuseEntry,
   setEntryNumber,
 } from "./arena/entry.ts";
-import type { Databases } from "./databases.ts";
+import type { DatabaseHooks, Databases } from "./databases.ts";
 import type { Locator } from "./locator.ts";
 import { KEY_TOO_LONG, ReplyError } from "./replies.ts";
 import { SlotDicts } from "./slot-dicts.ts";
@@ -78,9 +78,22 @@ export class Keyspace {
   /** The key's entry, or 0 (also when it has just expired). Counts a hit or a miss. */
   lookupRead(key: Buffer, from: number, to: number): number {
     const entry = this.#find(key, from, to);
+    const { databases } = this;
+    if (entry === 0) {
+      databases.misses++;
+      return 0;
+    }
+    databases.hits++;
+    if (databases.accesses !== undefined) databases.accesses.touch(entry);
+    return entry;
+  }
+
+  /** Whether the key exists. Counts a hit or a miss, but no use of the key. */
+  has(key: Buffer, from: number, to: number): boolean {
+    const entry = this.#find(key, from, to);
     if (entry !== 0) this.databases.hits++;
     else this.databases.misses++;
-    return entry;
+    return entry !== 0;
   }
 
   /** The key's entry, or 0, for a command that only asks about the key: counts nothing. */
@@ -91,7 +104,10 @@ export class Keyspace {
   /** The key's entry, or 0, for a command that may change or remove it. */
   lookupWrite(key: Buffer, from: number, to: number): number {
     const entry = this.#find(key, from, to);
-    if (entry !== 0 && this.databases.snapshotRuns) this.#tellSnapshot(entry);
+    if (entry === 0) return 0;
+    const { databases } = this;
+    if (databases.accesses !== undefined) databases.accesses.touch(entry);
+    if (databases.snapshotRuns) this.#tellSnapshot(entry);
     return entry;
   }
 
@@ -166,6 +182,7 @@ export class Keyspace {
     const flags = kindFlags(type) | links | this.databases.epoch | number;
     const entry = createEntry(arena, located.hash, flags, key, from, to, valueWord);
     this.#slots.add(located, entry);
+    this.databases.accesses?.begin(entry);
     this.size++;
     if (number !== 0) {
       setEntryNumber(arena, entry, Number.POSITIVE_INFINITY);
@@ -232,10 +249,20 @@ export class Keyspace {
     const oldWord = entryValueWord(arena, entry);
     const kept = keepExpiry ? FLAGS_KEPT | ENTRY_NUMBER : FLAGS_KEPT;
     const dropsExpiry = (flags & ENTRY_NUMBER) !== 0 && !keepExpiry;
-    const moved = resizeEntry(arena, entry, (flags & kept) | kindFlags(type), valueWord, keptBytes);
+    const moved = this.#resize(entry, (flags & kept) | kindFlags(type), valueWord, keptBytes);
     if (oldType !== STRING) this.databases.release(oldType, oldWord);
-    if (moved !== entry) this.#slots.replace(entry, moved);
     if (dropsExpiry) this.#countVolatile(moved, -1);
+    return moved;
+  }
+
+  /** As resizeEntry, for an entry that is in its slot's dictionary. */
+  #resize(entry: number, flags: number, valueWord: number, keptBytes: number): number {
+    const { accesses } = this.databases;
+    const note = accesses === undefined ? 0 : accesses.noteOf(entry);
+    const moved = resizeEntry(this.arena, entry, flags, valueWord, keptBytes);
+    if (moved === entry) return entry;
+    this.#slots.replace(entry, moved);
+    if (accesses !== undefined) accesses.carry(note, moved);
     return moved;
   }
 
@@ -277,8 +304,7 @@ export class Keyspace {
     let moved = entry;
     if ((flags & ENTRY_NUMBER) === 0) {
       const word = entryValueWord(this.arena, entry);
-      moved = resizeEntry(this.arena, entry, flags | ENTRY_NUMBER, word, word);
-      if (moved !== entry) this.#slots.replace(entry, moved);
+      moved = this.#resize(entry, flags | ENTRY_NUMBER, word, word);
       this.#countVolatile(moved, 1);
     }
     setEntryNumber(this.arena, moved, atMs);
@@ -292,8 +318,7 @@ export class Keyspace {
     const flags = entryFlags(this.arena, entry);
     if ((flags & ENTRY_NUMBER) === 0) return entry;
     const word = entryValueWord(this.arena, entry);
-    const moved = resizeEntry(this.arena, entry, flags & ~ENTRY_NUMBER, word, word);
-    if (moved !== entry) this.#slots.replace(entry, moved);
+    const moved = this.#resize(entry, flags & ~ENTRY_NUMBER, word, word);
     this.#countVolatile(moved, -1);
     return moved;
   }
@@ -312,12 +337,21 @@ export class Keyspace {
 
   /** Removes a key whose time is over, and tells what follows this server. */
   expire(entry: number): void {
+    this.databases.expiredKeys++;
+    this.#removeByItself(entry, this.databases.hooks.expired);
+  }
+
+  /** Removes a key because memory is full, and tells what follows this server. */
+  evict(entry: number): void {
+    this.databases.evictedKeys++;
+    this.#removeByItself(entry, this.databases.hooks.evicted);
+  }
+
+  #removeByItself(entry: number, tell: DatabaseHooks["expired"]): void {
     if (this.databases.snapshotRuns) this.#tellSnapshot(entry);
     const at = entryKeyOffset(this.arena, entry);
     const length = entryKeyLength(this.arena, entry);
-    const memory = entryMemory(this.arena, entry);
-    this.databases.hooks.expired?.(this, memory, at, at + length);
-    this.databases.expiredKeys++;
+    tell?.(this, entryMemory(this.arena, entry), at, at + length);
     this.remove(entry);
   }
 
@@ -357,6 +391,11 @@ export class Keyspace {
   /** The entry after `entry` of the same tag group, or 0; in no order. */
   nextOfTag(entry: number): number {
     return nextOfTagGroup(this.arena, entry);
+  }
+
+  /** The slot still has the key whose entry was found there, with this hash. */
+  holds(slot: number, hash: number, entry: number): boolean {
+    return this.#slots.holds(slot, hash, entry);
   }
 
   /** A key at random (expired ones included), or 0 when there is none. */

@@ -146,6 +146,14 @@ export class Migrations implements LinkOwner<Move> {
     return false;
   }
 
+  /** The key of `entry` is on its way: it must not be removed. */
+  isOnItsWay(db: Keyspace, entry: number): boolean {
+    const at = entryKeyOffset(db.arena, entry);
+    const memory = entryMemory(db.arena, entry);
+    hashTag(memory, at, at + entryKeyLength(db.arena, entry));
+    return this.#locks.has(crc32(memory, tagStart, tagEnd));
+  }
+
   /** The client's request is to be executed again when a move has ended, or all of them. */
   holdBack(client: Client, command: Command): void {
     client.isWaiting = true;

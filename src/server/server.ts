@@ -2,7 +2,7 @@
  * One server, assembled: listening socket, sessions, the work between requests, shutdown.
  *
  *   startServer ──> state, data.ts (loads what was kept) ──> listen ──> sessions
- *   each 100 ms:  expiry cycle, memory of removed values, idle clients, statistics
+ *   each 100 ms:  eviction, expiry cycle, memory of removed values, idle clients, statistics
  */
 
 import { isLoopback, parseAddress } from "../base/address.ts";
@@ -159,13 +159,15 @@ class Server implements RunningServer, SessionContext {
 
   /** @returns whether there is more to do at once */
   #workALittle(): boolean {
-    const { databases, clock } = this.state;
+    const { databases, evictor, clock } = this.state;
     const deadlineMs = clock.monotonic() + WORK_MS_MAX;
+    databases.accesses?.tick(clock.monotonic());
+    const isEvicting = evictor.run() === "unfinished";
     const isExpiring = this.state.activeExpire && this.#expireCycle.step(WORK_MS_MAX);
     while (databases.hasToRelease && clock.monotonic() < deadlineMs) {
       databases.releaseSome(RELEASE_STRIDE);
     }
-    return isExpiring || databases.hasToRelease;
+    return isEvicting || isExpiring || databases.hasToRelease;
   }
 
   #closeIdleClients(): void {

@@ -30,6 +30,7 @@ import {
   entryKeyLength,
   entryKeyOffset,
   entryMemory,
+  entryNext,
 } from "./arena/entry.ts";
 import { type Locator, slotOfHash } from "./locator.ts";
 import { addToTagGroup, firstOfTagGroup, moveInTagGroup, removeFromTagGroup } from "./tags.ts";
@@ -57,6 +58,15 @@ export class SlotDicts {
   firstCandidate(slot: number, hash: number): number {
     const head = this.#heads[slot]!;
     return head === 0 ? 0 : dictFirstCandidate(this.#arena, head, hash);
+  }
+
+  /**
+   * `entry` is one of the slot's. @param entry it may be freed already @param hash that it had
+   */
+  holds(slot: number, hash: number, entry: number): boolean {
+    let next = this.firstCandidate(slot, hash);
+    while (next !== 0 && next !== entry) next = entryNext(this.#arena, next);
+    return next === entry && entryHash(this.#arena, next) === hash;
   }
 
   /** Puts in the entry of the key that was located, which is not there yet. */

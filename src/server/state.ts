@@ -7,9 +7,11 @@ import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
+import { Accesses, type AccessKind } from "./accesses.ts";
 import type { Client } from "./client.ts";
 import type { RuntimeConfig, ServerConfig } from "./config.ts";
 import { Databases } from "./databases.ts";
+import { Evictor, POLICIES } from "./evictor.ts";
 import { LinkNames, sourceIdentity } from "./link-name.ts";
 import { Migrations } from "./migrate.ts";
 import type { RdbSaves } from "./rdb/saves.ts";
@@ -69,6 +71,7 @@ export class ServerState {
   readonly snapshot: Snapshot;
   /** Keys on their way to other servers. */
   readonly migrations: Migrations;
+  readonly evictor: Evictor;
   /** The data set is being read in: clients are told to wait. */
   isLoading = false;
   /** DEBUG SET-ACTIVE-EXPIRE. */
@@ -87,6 +90,20 @@ export class ServerState {
     this.snapshot = new Snapshot(this.databases);
     this.stats = new ServerStats();
     this.migrations = new Migrations(this);
+    this.evictor = new Evictor(this);
+    this.configChanged("maxmemory-policy");
+  }
+
+  /** A key of the configuration has another value; most are looked at whenever they matter. */
+  configChanged(key: keyof RuntimeConfig): void {
+    if (key !== "maxmemory-policy") return;
+    const { databases, config } = this;
+    const by = POLICIES.get(config["maxmemory-policy"])?.by;
+    const kind: AccessKind | undefined = by === "lru" || by === "lfu" ? by : undefined;
+    if (databases.accesses?.kind === kind) return;
+    databases.accesses?.end();
+    databases.accesses =
+      kind && new Accesses(databases.arena, kind, config, this.clock.monotonic());
   }
 
   /** Names of links to targets; asked for once the server listens. */
@@ -100,7 +117,8 @@ export class ServerState {
 
   /** Bytes that count against maxmemory: what keys take, and replies nobody has taken yet. */
   get usedMemory(): number {
-    return this.databases.arena.usedBytes + this.stats.outputBacklog;
+    const { arena } = this.databases;
+    return arena.usedBytes + arena.noteBytes + this.stats.outputBacklog;
   }
 
   /** CONFIG RESETSTAT. */
@@ -109,11 +127,12 @@ export class ServerState {
     this.databases.hits = 0;
     this.databases.misses = 0;
     this.databases.expiredKeys = 0;
+    this.databases.evictedKeys = 0;
+    this.evictor.resetStats();
   }
 
-  /** Commands that may need more memory are refused. */
-  isFull(): boolean {
+  get isOverMemory(): boolean {
     const { maxmemory } = this.config;
-    return this.databases.arena.isFull || (maxmemory > 0 && this.usedMemory > maxmemory);
+    return maxmemory > 0 && this.usedMemory > maxmemory;
   }
 }

@@ -2,14 +2,12 @@ import { describe, expect, test } from "bun:test";
 import {
   agedCount,
   COUNTER_MAX,
-  countOf,
   counterOf,
+  countOf,
   freshCount,
   usedCount,
 } from "../../src/server/lfu-count.ts";
 import { createPrng } from "../support/prng.ts";
-
-const FACTOR = 10;
 
 function chances(seed: number): () => number {
   const prng = createPrng(seed);

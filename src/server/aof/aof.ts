@@ -93,7 +93,9 @@ export class AppendOnly implements Journal {
     this.#earlierBytes = loaded.totalBytes - bytes;
     this.#rewrittenBytes = loaded.totalBytes;
     if (this.#manifest.history.length > 0) void this.#deleteHistory();
-    state.databases.hooks.expired = (db, key, from, to) => this.#appendDel(db, key, from, to);
+    const { hooks } = state.databases;
+    hooks.expired = (db, key, from, to) => this.#appendDel(db, key, from, to);
+    hooks.evicted = hooks.expired;
   }
 
   // -- Journal ----------------------------------------------------------------------------------

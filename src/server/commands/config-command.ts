@@ -10,6 +10,7 @@ import { type RuntimeConfig, SERVER_CONFIG } from "../config.ts";
 import { matchGlob } from "../glob.ts";
 import { parseSavePoints } from "../rdb/save-points.ts";
 import { ReplyError, wrongArity } from "../replies.ts";
+import type { ServerState } from "../state.ts";
 import { helpReply, runSubcommand, type Subcommands } from "./container.ts";
 
 type Key = keyof RuntimeConfig;
@@ -24,8 +25,12 @@ const SETTABLE: ReadonlySet<string> = new Set<Key>([
   "auto-aof-rewrite-percentage",
   "maxclients",
   "maxmemory",
+  "lfu-decay-time",
+  "lfu-log-factor",
   "maxmemory-clients",
+  "maxmemory-eviction-tenacity",
   "maxmemory-policy",
+  "maxmemory-samples",
   "proto-max-bulk-len",
   "protected-mode",
   "requirepass",
@@ -144,9 +149,10 @@ function checkBounds(key: string, value: number, row: NumberRow): number {
  * restart.
  * @param value one that the rules of SERVER_CONFIG allow
  */
-export function changeConfig(config: RuntimeConfig, key: string, value: Value): boolean {
+export function changeConfig(server: ServerState, key: string, value: Value): boolean {
   if (!SETTABLE.has(key)) return false;
-  (config as Record<string, Value>)[key] = value;
+  (server.config as Record<string, Value>)[key] = value;
+  server.configChanged(key as Key);
   return true;
 }
 
@@ -167,7 +173,7 @@ function set(call: Call): void {
     if (!SETTABLE.has(key)) failSet(key, "can't set immutable config");
     changes.set(key, parseValue(key as Key, text));
   }
-  for (const [key, value] of changes) changeConfig(call.server.config, key, value);
+  for (const [key, value] of changes) changeConfig(call.server, key, value);
   call.out.ok();
 }
 

@@ -17,6 +17,7 @@ import {
   lookupWrite,
   type PropagatedCommand,
 } from "../call.ts";
+import { COUNTER_MAX } from "../lfu-count.ts";
 import { buildValue, discardValue, storeValue } from "../rdb/build.ts";
 import { PAYLOAD_BYTES_MAX, writePayload } from "../rdb/write.ts";
 import { ReplyError } from "../replies.ts";
@@ -29,7 +30,6 @@ const BAD_BODY = "ERR Bad data format";
 const NEGATIVE_TTL = "ERR Invalid TTL value, must be >= 0";
 const NEGATIVE_IDLE = "ERR Invalid IDLETIME value, must be >= 0";
 const BAD_FREQUENCY = "ERR Invalid FREQ value, must be >= 0 and <= 255";
-const FREQUENCY_MAX = 255;
 
 const PAYLOAD_TOO_LARGE = `ERR a payload must be smaller than ${PAYLOAD_BYTES_MAX} bytes`;
 
@@ -55,26 +55,31 @@ function dump(call: Call): void {
 interface RestoreOptions {
   replace: boolean;
   isAbsolute: boolean;
+  idleSeconds: number | undefined;
+  frequency: number | undefined;
 }
 
-/** IDLETIME and FREQ are checked and forgotten: nothing here evicts. */
 function readOptions(call: Call): RestoreOptions {
-  const options: RestoreOptions = { replace: false, isAbsolute: false };
-  let hasIdle = false;
-  let hasFrequency = false;
+  const options: RestoreOptions = {
+    replace: false,
+    isAbsolute: false,
+    idleSeconds: undefined,
+    frequency: undefined,
+  };
   for (let i = 4; i < call.argc; i++) {
     const hasValue = i + 1 < call.argc;
     if (argIs(call, i, "replace")) {
       options.replace = true;
     } else if (argIs(call, i, "absttl")) {
       options.isAbsolute = true;
-    } else if (argIs(call, i, "idletime") && hasValue && !hasFrequency) {
-      hasIdle = true;
-      if (argInteger(call, ++i) < 0) throw new ReplyError(NEGATIVE_IDLE);
-    } else if (argIs(call, i, "freq") && hasValue && !hasIdle) {
-      hasFrequency = true;
+    } else if (argIs(call, i, "idletime") && hasValue && options.frequency === undefined) {
+      const seconds = argInteger(call, ++i);
+      if (seconds < 0) throw new ReplyError(NEGATIVE_IDLE);
+      options.idleSeconds = seconds;
+    } else if (argIs(call, i, "freq") && hasValue && options.idleSeconds === undefined) {
       const frequency = argInteger(call, ++i);
-      if (frequency < 0 || frequency > FREQUENCY_MAX) throw new ReplyError(BAD_FREQUENCY);
+      if (frequency < 0 || frequency > COUNTER_MAX) throw new ReplyError(BAD_FREQUENCY);
+      options.frequency = frequency;
     } else {
       failSyntax();
     }
@@ -83,7 +88,8 @@ function readOptions(call: Call): RestoreOptions {
 }
 
 function restore(call: Call): void {
-  const { replace, isAbsolute } = readOptions(call);
+  const options = readOptions(call);
+  const { replace, isAbsolute } = options;
   const old = lookupWrite(call, 1);
   if (old !== 0 && !replace) throw new ReplyError(BUSY_KEY);
   const ttl = argInteger(call, 2);
@@ -99,11 +105,20 @@ function restore(call: Call): void {
     discardValue(databases, value);
     removeExpired(call, old);
   } else {
-    storeValue(call.db, call.buf, argStart(call, 1), argEnd(call, 1), value, atMs);
+    const key = argStart(call, 1);
+    const entry = storeValue(call.db, call.buf, key, argEnd(call, 1), value, atMs);
+    noteAccess(call, entry, options);
     call.dirty++;
     call.propagateAs = [restoreWords(call, 1, 3, atMs)];
   }
   call.out.ok();
+}
+
+/** IDLETIME under an LRU policy, FREQ under an LFU one; else there is nobody to tell. */
+function noteAccess(call: Call, entry: number, { idleSeconds, frequency }: RestoreOptions): void {
+  const { accesses } = call.server.databases;
+  if (accesses?.kind === "lru" && idleSeconds !== undefined) accesses.setIdle(entry, idleSeconds);
+  if (accesses?.kind === "lfu" && frequency !== undefined) accesses.setFrequency(entry, frequency);
 }
 
 /** The value's time is over already: all that is left to do is to remove what it replaces. */

@@ -23,6 +23,7 @@ import { INFO_HANDLERS } from "./info-command.ts";
 import { KEY_HANDLERS } from "./keys.ts";
 import { LIST_HANDLERS } from "./lists.ts";
 import { MIGRATION_HANDLERS } from "./migrate.ts";
+import { OBJECT_HANDLERS } from "./object.ts";
 import { PERSISTENCE_HANDLERS } from "./persistence.ts";
 import { SET_ALGEBRA_HANDLERS } from "./set-algebra.ts";
 import { SET_HANDLERS } from "./sets.ts";
@@ -52,6 +53,7 @@ export const HANDLERS = {
   ...KEY_HANDLERS,
   ...LIST_HANDLERS,
   ...MIGRATION_HANDLERS,
+  ...OBJECT_HANDLERS,
   ...PERSISTENCE_HANDLERS,
   ...SET_ALGEBRA_HANDLERS,
   ...SET_HANDLERS,

@@ -1,9 +1,9 @@
 /**
  * Keys whatever they hold: removing, renaming, copying, listing, asking about them. Their expiry is
- * in expiry.ts. Source of texts and details: Redis 7.0 src/db.c, src/object.c.
+ * in expiry.ts. Source of texts and details: Redis 7.0 src/db.c.
  */
 
-import { copyBytes, parseInt64 } from "../../base/bytes.ts";
+import { copyBytes } from "../../base/bytes.ts";
 import { SLOT_COUNT } from "../../slots/hash.ts";
 import {
   entryKeyLength,
@@ -19,7 +19,6 @@ import {
   argInteger,
   argIs,
   argStart,
-  argText,
   type Call,
   failSyntax,
   type Handler,
@@ -28,17 +27,10 @@ import {
 } from "../call.ts";
 import { matchGlob } from "../glob.ts";
 import type { Keyspace } from "../keyspace.ts";
-import {
-  DB_OUT_OF_RANGE,
-  NO_SUCH_KEY,
-  ReplyError,
-  SAME_OBJECT,
-  unknownSubcommand,
-} from "../replies.ts";
+import { DB_OUT_OF_RANGE, NO_SUCH_KEY, ReplyError, SAME_OBJECT } from "../replies.ts";
 import { type ByteRange, createByteRange } from "../types/byte-range.ts";
 import { STRING, VALUE_TYPES } from "../types/value-type.ts";
 import { checkKeyLength, prependArray } from "./collections.ts";
-import { checkSubcommandArity, helpReply } from "./container.ts";
 import { argCursor, matchesScan, readScanOptions, replyScan, type ScanOptions } from "./scan.ts";
 
 /** TYPE's word for what the entry holds. */
@@ -60,6 +52,14 @@ function remove(call: Call): void {
 }
 
 function countExisting(call: Call): void {
+  let count = 0;
+  for (let i = 1; i < call.argc; i++) {
+    if (call.db.has(call.buf, argStart(call, i), argEnd(call, i))) count++;
+  }
+  call.out.integer(count);
+}
+
+function touch(call: Call): void {
   let count = 0;
   for (let i = 1; i < call.argc; i++) {
     if (lookupRead(call, i) !== 0) count++;
@@ -99,8 +99,10 @@ function insertString(call: Call, entry: number, { db, key }: Target): number {
 /** Makes the value of `entry` that of the target, which does not exist, and removes `entry`. */
 function moveValue(call: Call, entry: number, target: Target): void {
   const { db, key } = target;
+  const { accesses } = call.server.databases;
   const type = entryKind(call.arena, entry);
   const expiryMs = call.db.expiryOf(entry);
+  const note = accesses?.noteOf(entry);
   let moved: number;
   if (type === STRING) {
     moved = insertString(call, entry, target);
@@ -110,7 +112,8 @@ function moveValue(call: Call, entry: number, target: Target): void {
     call.db.removeKeepingValue(entry);
     moved = db.insert(call.buf, argStart(call, key), argEnd(call, key), type, ref);
   }
-  if (!Number.isNaN(expiryMs)) db.setExpiry(moved, expiryMs);
+  if (!Number.isNaN(expiryMs)) moved = db.setExpiry(moved, expiryMs);
+  if (note !== undefined) accesses!.carry(note, moved);
 }
 
 /** Makes a copy of the value of `entry` that of the target, which does not exist. */
@@ -308,87 +311,17 @@ function randomKey(call: Call): void {
   call.out.bulk(key.bytes, key.start, key.end);
 }
 
-// -- OBJECT ---------------------------------------------------------------------------------------
-
-/** Longest string that Redis keeps in one block with its object. */
-const EMBEDDED_BYTES_MAX = 44;
-const INTEGER_CHARS_MAX = 20;
-/** Integers Redis shares, and the count it shows for one: Redis 7.0 src/server.h, src/object.c. */
-const SHARED_INTEGERS = 10_000n;
-const SHARED_COUNT = 2_147_483_647;
-
-function integerOf(call: Call, entry: number): bigint | undefined {
-  const at = entryValueOffset(call.arena, entry);
-  const length = entryValueLength(call.arena, entry);
-  if (length > INTEGER_CHARS_MAX) return undefined;
-  return parseInt64(entryMemory(call.arena, entry), at, at + length);
-}
-
-function encodingOf(call: Call, entry: number): string {
-  const type = entryKind(call.arena, entry);
-  if (type !== STRING) {
-    return VALUE_TYPES.get(type)!.encoding(call.arena, entryValueWord(call.arena, entry));
-  }
-  if (integerOf(call, entry) !== undefined) return "int";
-  return entryValueLength(call.arena, entry) <= EMBEDDED_BYTES_MAX ? "embstr" : "raw";
-}
-
-function referenceCount(call: Call, entry: number): number {
-  if (entryKind(call.arena, entry) !== STRING) return 1;
-  const value = integerOf(call, entry);
-  return value !== undefined && value >= 0n && value < SHARED_INTEGERS ? SHARED_COUNT : 1;
-}
-
-const NO_FREQUENCIES =
-  "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when " +
-  "switching between policies at runtime LRU and LFU data will take some time to adjust.";
-
-const OBJECT_HELP = [
-  "ENCODING <key>",
-  "    Return the kind of internal representation used in order to store the value",
-  "    associated with a <key>.",
-  "FREQ <key>",
-  "    Return the access frequency index of the <key>. The returned integer is",
-  "    proportional to the logarithm of the recent access frequency of the key.",
-  "IDLETIME <key>",
-  "    Return the idle time of the <key>, that is the approximated number of",
-  "    seconds elapsed since the last access to the key.",
-  "REFCOUNT <key>",
-  "    Return the number of references of the value associated with the specified",
-  "    <key>.",
-];
-
-function object(call: Call): void {
-  if (argIs(call, 1, "help")) {
-    helpReply(call, OBJECT_HELP);
-    return;
-  }
-  const word = argText(call, 1).toLowerCase();
-  if (!["encoding", "freq", "idletime", "refcount"].includes(word)) {
-    throw new ReplyError(unknownSubcommand("OBJECT", argText(call, 1)));
-  }
-  checkSubcommandArity(call, 3);
-  const entry = call.db.peek(call.buf, argStart(call, 2), argEnd(call, 2));
-  if (entry === 0) call.out.nil();
-  else if (word === "encoding") call.out.bulkText(encodingOf(call, entry));
-  else if (word === "refcount") call.out.integer(referenceCount(call, entry));
-  // Times of access are not kept: nothing is ever evicted by them.
-  else if (word === "idletime") call.out.integer(0);
-  else throw new ReplyError(NO_FREQUENCIES);
-}
-
 export const KEY_HANDLERS = {
   COPY: copy,
   DEL: remove,
   EXISTS: countExisting,
   KEYS: keys,
   MOVE: move,
-  OBJECT: object,
   RANDOMKEY: randomKey,
   RENAME: rename,
   RENAMENX: renameIfMissing,
   SCAN: scan,
-  TOUCH: countExisting,
+  TOUCH: touch,
   TYPE: type,
   UNLINK: remove,
 } as const satisfies Record<string, Handler>;

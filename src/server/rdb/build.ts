@@ -118,6 +118,7 @@ export function discardValue(databases: Databases, value: BuiltValue): void {
 /**
  * Gives the key `key[from, to)` the value, whatever it had before; an old expiry is dropped.
  * @param atMs unix ms when the key expires, NaN for never
+ * @returns its entry
  */
 export function storeValue(
   db: Keyspace,
@@ -126,15 +127,14 @@ export function storeValue(
   to: number,
   value: BuiltValue,
   atMs: number,
-): void {
+): number {
   if (value.type === STRING) {
-    db.setString(key, from, to, value.bytes, value.start, value.end, atMs);
-    return;
+    return db.setString(key, from, to, value.bytes, value.start, value.end, atMs);
   }
   const old = db.lookupWrite(key, from, to);
   const entry =
     old === 0
       ? db.insert(key, from, to, value.type, value.ref)
       : db.overwrite(old, value.type, value.ref, false);
-  if (!Number.isNaN(atMs)) db.setExpiry(entry, atMs);
+  return Number.isNaN(atMs) ? entry : db.setExpiry(entry, atMs);
 }

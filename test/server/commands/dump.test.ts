@@ -200,3 +200,23 @@ test("RESTORE is logged with an absolute time, as DEL when the time is over", ()
   own.ask(["RESTORE", "k", "1", HELLO, "ABSTTL", "REPLACE"]);
   expect(own.journal.at(-1)).toBe("DEL k");
 });
+
+test("RESTORE IDLETIME and FREQ are those of the key, each under its policy", () => {
+  const own = new OwnServer();
+  const restore = (key: string, ...options: Word[]): void => {
+    expect(own.show("RESTORE", key, "0", HELLO, "REPLACE", ...options)).toBe("+OK");
+  };
+  own.show("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
+  restore("a", "IDLETIME", "1000");
+  restore("b", "FREQ", "100");
+  restore("c", "IDLETIME", "9007199254740993");
+  expect(own.show("OBJECT", "IDLETIME", "a")).toBe(":1000");
+  expect(own.show("OBJECT", "IDLETIME", "b")).toBe(":0");
+  // Half a year is the longest that is told.
+  expect(Number((own.show("OBJECT", "IDLETIME", "c") as string).slice(1))).toBeGreaterThan(16e6);
+  own.show("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu");
+  restore("a", "FREQ", "100");
+  restore("d", "IDLETIME", "1000");
+  expect(own.show("OBJECT", "FREQ", "a")).toBe(":100");
+  expect(own.show("OBJECT", "FREQ", "d")).toBe(":5");
+});

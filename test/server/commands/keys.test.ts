@@ -158,8 +158,8 @@ describe("Key commands answer as redis-server does", () => {
       OBJECT ENCODING number
       OBJECT REFCOUNT short
       OBJECT REFCOUNT a
-      OBJECT IDLETIME a
       OBJECT FREQ a
+      OBJECT IDLETIME none
       OBJECT ENCODING none
       OBJECT ENCODING
       OBJECT BAD a
