@@ -7,6 +7,7 @@
 import { totalmem } from "node:os";
 import { ALL_COMMANDS } from "../commands/lookup.ts";
 import { REDIS_VERSION } from "../commands/redis-version.ts";
+import { memoryReport, ratio } from "./memory.ts";
 import type { ServerState } from "./state.ts";
 
 type Section = (server: ServerState) => string[];
@@ -79,29 +80,48 @@ function clientsSection(server: ServerState): string[] {
   ];
 }
 
+/** `name` and `name_human`. */
+function bytesLines(name: string, bytes: number): string[] {
+  return [`${name}:${bytes}`, `${name}_human:${human(bytes)}`];
+}
+
+/** `name_ratio` and `name_bytes`: how much larger than `of` it is. */
+function excessLines(name: string, bytes: number, of: number): string[] {
+  return [`${name}_ratio:${ratio(bytes, of).toFixed(2)}`, `${name}_bytes:${bytes - of}`];
+}
+
 function memorySection(server: ServerState): string[] {
-  const used = server.usedMemory;
-  const peak = Math.max(server.stats.peakMemory, used);
-  const rss = process.memoryUsage.rss();
-  const total = totalmem();
-  const { maxmemory } = server.config;
+  const memory = memoryReport(server);
+  const { used, peak, dataset, allocated, active, rss } = memory;
   return [
-    `used_memory:${used}`,
-    `used_memory_human:${human(used)}`,
-    `used_memory_rss:${rss}`,
-    `used_memory_rss_human:${human(rss)}`,
-    `used_memory_peak:${peak}`,
-    `used_memory_peak_human:${human(peak)}`,
-    `used_memory_dataset:${server.databases.arena.usedBytes}`,
-    `total_system_memory:${total}`,
-    `total_system_memory_human:${human(total)}`,
-    "used_memory_lua:0",
-    "used_memory_lua_human:0B",
-    `maxmemory:${maxmemory}`,
-    `maxmemory_human:${human(maxmemory)}`,
+    ...bytesLines("used_memory", used),
+    ...bytesLines("used_memory_rss", rss),
+    ...bytesLines("used_memory_peak", peak),
+    `used_memory_peak_perc:${(ratio(used, peak) * 100).toFixed(2)}%`,
+    `used_memory_overhead:${memory.overhead}`,
+    "used_memory_startup:0",
+    `used_memory_dataset:${dataset}`,
+    `used_memory_dataset_perc:${(ratio(dataset, used) * 100).toFixed(2)}%`,
+    `allocator_allocated:${allocated}`,
+    `allocator_active:${active}`,
+    `allocator_resident:${active}`,
+    ...bytesLines("total_system_memory", totalmem()),
+    ...bytesLines("used_memory_lua", 0),
+    ...bytesLines("maxmemory", server.config.maxmemory),
     `maxmemory_policy:${server.config["maxmemory-policy"]}`,
-    `mem_fragmentation_ratio:${(rss / Math.max(used, 1)).toFixed(2)}`,
+    ...excessLines("allocator_frag", active, allocated),
+    ...excessLines("allocator_rss", active, active),
+    ...excessLines("rss_overhead", rss, active),
+    ...excessLines("mem_fragmentation", rss, used),
+    `mem_not_counted_for_evict:${memory.journal}`,
+    "mem_replication_backlog:0",
+    "mem_total_replication_buffers:0",
+    "mem_clients_slaves:0",
+    `mem_clients_normal:${memory.clients}`,
+    "mem_cluster_links:0",
+    `mem_aof_buffer:${memory.journal}`,
     "mem_allocator:arena",
+    "active_defrag_running:0",
     `lazyfree_pending_objects:${server.databases.hasToRelease ? 1 : 0}`,
   ];
 }

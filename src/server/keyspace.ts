@@ -17,7 +17,6 @@
 import { copyBytes } from "../base/bytes.ts";
 import { SLOT_COUNT } from "../slots/hash.ts";
 import type { Arena } from "./arena/arena.ts";
-import { nextCandidate } from "./arena/dict.ts";
 import {
   createEntry,
   ENTRY_KEY_BYTES_MAX,
@@ -28,7 +27,6 @@ import {
   entryKeyLength,
   entryKeyOffset,
   entryKind,
-  entryLastKeyWord,
   entryMemory,
   entryNumber,
   entryValueOffset,
@@ -44,13 +42,10 @@ import { KEY_TOO_LONG, ReplyError } from "./replies.ts";
 import { SlotDicts } from "./slot-dicts.ts";
 import { nextOfTagGroup } from "./tags.ts";
 import { STRING } from "./types/value-type.ts";
-import { WARM_WINDOW, type WarmKeys } from "./warm.ts";
+import type { WarmKeys } from "./warm.ts";
 
 /** Flags that an entry keeps whatever its value becomes. */
 const FLAGS_KEPT = ENTRY_LINKS | ENTRY_MARK;
-
-/** Entries that `warm` looks at. Filled so that no load can be left out as useless. */
-const warmEntries = new Int32Array(WARM_WINDOW);
 
 export class Keyspace {
   readonly databases: Databases;
@@ -120,29 +115,9 @@ export class Keyspace {
     return 0;
   }
 
-  /**
-   * Has the memory that lookups of these keys will touch on its way before they begin. Every loop
-   * but the first is short and its rounds independent, so that their waits for memory overlap.
-   */
+  /** Has the memory that lookups of these keys will touch on its way before they begin. */
   warm(keys: WarmKeys): void {
-    const { arena } = this;
-    const { count } = keys;
-    const located = this.#located;
-    located.locateAll(keys);
-    for (let i = 0; i < count; i++) {
-      warmEntries[i] = this.#slots.firstCandidate(located.slotAhead(i), located.hashAhead(i));
-    }
-    // The first entry of a bucket, then the one behind it where the first is another key's.
-    for (let round = 0; round < 2; round++) {
-      for (let i = 0; i < count; i++) {
-        warmEntries[i] = nextCandidate(arena, warmEntries[i]!, located.hashAhead(i));
-      }
-    }
-    // A key that begins in one line of the cache ends in the next one, half the time.
-    for (let i = 0; i < count; i++) {
-      const entry = warmEntries[i]!;
-      if (entry !== 0) warmEntries[i] = entryLastKeyWord(arena, entry);
-    }
+    this.#slots.warm(this.#located, keys);
   }
 
   #tellSnapshot(entry: number): void {
@@ -353,6 +328,11 @@ export class Keyspace {
     const length = entryKeyLength(this.arena, entry);
     tell?.(this, entryMemory(this.arena, entry), at, at + length);
     this.remove(entry);
+  }
+
+  /** Bytes that finding keys takes, beside the keys. */
+  get tableBytes(): number {
+    return this.#slots.tableBytes();
   }
 
   /** Keys of a slot, those that expired and were not noticed yet included. */

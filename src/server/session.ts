@@ -59,6 +59,7 @@ export class Session implements ConnectionOwner, ClientPort, OutputHolder {
   #hasHeldRequest = false;
   /** What was last added to the server's sums. */
   #countedBacklog = 0;
+  #countedInput = 0;
   #countedSent = 0;
   /** The budget counts this session. */
   #isReported = false;
@@ -275,7 +276,10 @@ export class Session implements ConnectionOwner, ClientPort, OutputHolder {
 
   /** May close this session, or another. */
   #reportHeld(): void {
-    const bytes = this.heldBytes;
+    const inputBytes = this.#decoder.heldBytes;
+    this.#context.server.stats.inputBacklog += inputBytes - this.#countedInput;
+    this.#countedInput = inputBytes;
+    const bytes = this.#connection.backlogBytes + inputBytes;
     if (bytes <= OUTPUT_NOTICE_BYTES && !this.#isReported) return;
     const { budget, server } = this.#context;
     budget.maxBytes = server.config["maxmemory-clients"] || Number.POSITIVE_INFINITY;

@@ -20,7 +20,9 @@ import {
   dictRemove,
   dictReplace,
   dictScan,
+  dictTableBytes,
   freeDict,
+  nextCandidate,
   setDictOwnerWord,
 } from "./arena/dict.ts";
 import {
@@ -29,15 +31,20 @@ import {
   entryHash,
   entryKeyLength,
   entryKeyOffset,
+  entryLastKeyWord,
   entryMemory,
   entryNext,
 } from "./arena/entry.ts";
 import { type Locator, slotOfHash } from "./locator.ts";
 import { addToTagGroup, firstOfTagGroup, moveInTagGroup, removeFromTagGroup } from "./tags.ts";
+import { WARM_WINDOW, type WarmKeys } from "./warm.ts";
 
 /** Owner's words of a slot's dictionary. */
 const VOLATILE = 0;
 const TAG_GROUPS = 1;
+
+/** Entries that `warm` looks at. Filled so that no load can be left out as useless. */
+const warmEntries = new Int32Array(WARM_WINDOW);
 
 export class SlotDicts {
   readonly #arena: Arena;
@@ -58,6 +65,30 @@ export class SlotDicts {
   firstCandidate(slot: number, hash: number): number {
     const head = this.#heads[slot]!;
     return head === 0 ? 0 : dictFirstCandidate(this.#arena, head, hash);
+  }
+
+  /**
+   * Has the memory that lookups of these keys will touch on its way before they begin. Every loop
+   * but the first is short and its rounds independent, so that their waits for memory overlap.
+   */
+  warm(located: Locator, keys: WarmKeys): void {
+    const arena = this.#arena;
+    const { count } = keys;
+    located.locateAll(keys);
+    for (let i = 0; i < count; i++) {
+      warmEntries[i] = this.firstCandidate(located.slotAhead(i), located.hashAhead(i));
+    }
+    // The first entry of a bucket, then the one behind it where the first is another key's.
+    for (let round = 0; round < 2; round++) {
+      for (let i = 0; i < count; i++) {
+        warmEntries[i] = nextCandidate(arena, warmEntries[i]!, located.hashAhead(i));
+      }
+    }
+    // A key that begins in one line of the cache ends in the next one, half the time.
+    for (let i = 0; i < count; i++) {
+      const entry = warmEntries[i]!;
+      if (entry !== 0) warmEntries[i] = entryLastKeyWord(arena, entry);
+    }
   }
 
   /**
@@ -137,6 +168,19 @@ export class SlotDicts {
     const head = this.#heads[slot]!;
     const count = dictOwnerWord(this.#arena, head, VOLATILE);
     setDictOwnerWord(this.#arena, head, VOLATILE, count + change);
+  }
+
+  /** What finding keys takes: the tables of all slots and of their tag groups. */
+  tableBytes(): number {
+    const arena = this.#arena;
+    let bytes = 0;
+    for (const head of this.#heads) {
+      if (head === 0) continue;
+      bytes += dictTableBytes(arena, head);
+      const groups = dictOwnerWord(arena, head, TAG_GROUPS);
+      if (groups !== 0) bytes += dictTableBytes(arena, groups);
+    }
+    return bytes;
   }
 
   /** See dictScan. */

@@ -31,6 +31,8 @@ export interface Journal {
    * when it is not: then no reply that tells of a change may leave.
    */
   commit(): boolean;
+  /** Bytes that wait to be written. */
+  readonly bufferBytes: number;
   /** Called about ten times a second. */
   tick(): void;
   /** BGREWRITEAOF. @returns what to answer @throws ReplyError when it cannot begin */
@@ -115,10 +117,18 @@ export class ServerState {
     return this.#linkNames;
   }
 
-  /** Bytes that count against maxmemory: what keys take, and replies nobody has taken yet. */
+  /** Bytes that grow with data and clients. */
   get usedMemory(): number {
+    return this.countedMemory + (this.journal?.bufferBytes ?? 0);
+  }
+
+  /**
+   * Those that count against maxmemory: what keys take, and what clients hold. Not the journal's
+   * buffer, which grows when a key goes: eviction must not feed itself.
+   */
+  get countedMemory(): number {
     const { arena } = this.databases;
-    return arena.usedBytes + arena.noteBytes + this.stats.outputBacklog;
+    return arena.usedBytes + arena.noteBytes + this.stats.outputBacklog + this.stats.inputBacklog;
   }
 
   /** CONFIG RESETSTAT. */
@@ -133,6 +143,6 @@ export class ServerState {
 
   get isOverMemory(): boolean {
     const { maxmemory } = this.config;
-    return maxmemory > 0 && this.usedMemory > maxmemory;
+    return maxmemory > 0 && this.countedMemory > maxmemory;
   }
 }

@@ -15,6 +15,8 @@ export class ServerStats {
   peakMemory = 0;
   /** Bytes of replies that clients have not taken yet. */
   outputBacklog = 0;
+  /** Bytes of requests that have not come whole, or wait to be executed. */
+  inputBacklog = 0;
   /** Commands per second over the last samples, see `sample`. */
   opsPerSecond = 0;
   /** By command id. */

@@ -107,6 +107,10 @@ export class AppendOnly implements Journal {
       : `MISCONF Errors writing to the AOF file: ${error.text}`;
   }
 
+  get bufferBytes(): number {
+    return this.#log.pendingBytes;
+  }
+
   append(dbIndex: number, buf: Buffer, from: number, to: number): void {
     this.#log.append(dbIndex, buf, from, to);
   }

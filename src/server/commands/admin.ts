@@ -1,24 +1,13 @@
 /**
- * Commands about the server and whole databases. CONFIG, INFO, COMMAND and what
- * keeps data (persistence.ts) have files of their own.
- * Source of texts: Redis 7.0 src/db.c, src/debug.c, src/server.c, src/slowlog.c, src/object.c.
+ * Commands about the server and whole databases. CONFIG, INFO, MEMORY, COMMAND and what keeps data
+ * (persistence.ts) have files of their own. Source of texts: Redis 7.0 src/db.c, src/debug.c,
+ * src/server.c, src/slowlog.c.
  */
 
 import { isLoopback, parseAddress } from "../../base/address.ts";
 import { UNKNOWN_ADDRESS } from "../../net/connection.ts";
-import { entryBlockBytes, entryKind, entryValueWord } from "../arena/entry.ts";
-import {
-  argDouble,
-  argEnd,
-  argInteger,
-  argIs,
-  argStart,
-  type Call,
-  failSyntax,
-  type Handler,
-} from "../call.ts";
+import { argDouble, argInteger, argIs, type Call, failSyntax, type Handler } from "../call.ts";
 import { NOT_POSITIVE, ReplyError } from "../replies.ts";
-import { STRING, VALUE_TYPES } from "../types/value-type.ts";
 import { readDbIndex } from "./connection.ts";
 import { helpReply, runSubcommand, type Subcommands } from "./container.ts";
 
@@ -124,50 +113,6 @@ const DEBUG_SUBCOMMANDS: Subcommands = new Map([
   ],
 ]);
 
-// -- MEMORY ---------------------------------------------------------------------------------------
-
-const MEMORY_HELP = [
-  "PURGE",
-  "    Give back memory that is not used any more, at the cost of a pause.",
-  "USAGE <key> [SAMPLES <count>]",
-  "    Return memory in bytes used by <key> and its value. Nested values are",
-  "    sampled up to <count> times (default: 5, 0 means sample all).",
-];
-const SAMPLES_DEFAULT = 5;
-
-function memoryUsage(call: Call): void {
-  let samples = SAMPLES_DEFAULT;
-  for (let i = 3; i < call.argc; i += 2) {
-    if (!argIs(call, i, "samples") || i + 1 === call.argc) failSyntax();
-    samples = argInteger(call, i + 1);
-    if (samples < 0) failSyntax();
-  }
-  const entry = call.db.peek(call.buf, argStart(call, 2), argEnd(call, 2));
-  if (entry === 0) {
-    call.out.nil();
-    return;
-  }
-  const type = entryKind(call.arena, entry);
-  let bytes = entryBlockBytes(call.arena, entry);
-  if (type !== STRING) {
-    const ref = entryValueWord(call.arena, entry);
-    bytes += VALUE_TYPES.get(type)!.bytes(call.arena, ref, samples);
-  }
-  call.out.integer(Math.round(bytes));
-}
-
-/** In Redis the allocator's pages; here what the collector has not come to yet. */
-function memoryPurge(call: Call): void {
-  Bun.gc(true);
-  call.out.ok();
-}
-
-const MEMORY_SUBCOMMANDS: Subcommands = new Map([
-  ["help", { arity: 2, run: (call) => helpReply(call, MEMORY_HELP) }],
-  ["purge", { arity: 2, run: memoryPurge }],
-  ["usage", { arity: -3, run: memoryUsage }],
-]);
-
 // -- SLOWLOG --------------------------------------------------------------------------------------
 
 const SLOWLOG_HELP = [
@@ -228,7 +173,6 @@ export const ADMIN_HANDLERS = {
   DEBUG: debug,
   FLUSHALL: flushAll,
   FLUSHDB: flushDb,
-  MEMORY: (call) => runSubcommand(call, MEMORY_SUBCOMMANDS),
   ROLE: role,
   SLOWLOG: (call) => runSubcommand(call, SLOWLOG_SUBCOMMANDS),
   SWAPDB: swapDb,

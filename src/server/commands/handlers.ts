@@ -22,6 +22,7 @@ import { HYPERLOGLOG_HANDLERS } from "./hyperloglog.ts";
 import { INFO_HANDLERS } from "./info-command.ts";
 import { KEY_HANDLERS } from "./keys.ts";
 import { LIST_HANDLERS } from "./lists.ts";
+import { MEMORY_HANDLERS } from "./memory.ts";
 import { MIGRATION_HANDLERS } from "./migrate.ts";
 import { OBJECT_HANDLERS } from "./object.ts";
 import { PERSISTENCE_HANDLERS } from "./persistence.ts";
@@ -52,6 +53,7 @@ export const HANDLERS = {
   ...INFO_HANDLERS,
   ...KEY_HANDLERS,
   ...LIST_HANDLERS,
+  ...MEMORY_HANDLERS,
   ...MIGRATION_HANDLERS,
   ...OBJECT_HANDLERS,
   ...PERSISTENCE_HANDLERS,

@@ -137,17 +137,3 @@ describe("COMMAND", () => {
     ]);
   });
 });
-
-describe("MEMORY USAGE", () => {
-  test("counts what a key takes, elements included", () => {
-    const own = new OwnServer();
-    own.show("SET", "a", "x".repeat(1000));
-    const bytes = Number((own.show("MEMORY", "USAGE", "a") as string).slice(1));
-    expect(bytes).toBeGreaterThan(1000);
-    expect(bytes).toBeLessThan(1200);
-    own.show("RPUSH", "l", ...Array.from({ length: 500 }, () => "y".repeat(100)));
-    const list = Number((own.show("MEMORY", "USAGE", "l", "SAMPLES", "0") as string).slice(1));
-    expect(list).toBeGreaterThan(50_000);
-    expect(list).toBeLessThan(own.state.databases.arena.usedBytes);
-  });
-});
