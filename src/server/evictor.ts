@@ -39,8 +39,8 @@ export type Eviction = "done" | "unfinished" | "nothing";
 const CLOCK_STRIDE = 16;
 /** Elements of removed values freed per step. */
 const RELEASE_STRIDE = 256;
-/** After so many locked keys in a row, all of them are taken to be. */
-const LOCKED_MAX = 1000;
+/** After so many locked keys in a row all are taken to be, until one is found that is not. */
+const LOCKED_MAX = 256;
 
 const TENACITY_LINEAR_MAX = 10;
 const TENACITY_UNLIMITED = 100;
@@ -131,9 +131,7 @@ export class Evictor {
     const isRandom = policy.by === "random";
     if (!(isRandom ? this.#evictAny(policy) : this.#sample(policy))) return false;
     if (!isRandom) this.#evictBest(policy);
-    if (this.#lockedInARow < LOCKED_MAX) return true;
-    this.#lockedInARow = 0;
-    return false;
+    return this.#lockedInARow < LOCKED_MAX || !this.#server.migrations.isBusy;
   }
 
   /** @returns false when there is no key that may go */
