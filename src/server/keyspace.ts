@@ -117,7 +117,7 @@ export class Keyspace {
 
   /** Has the memory that lookups of these keys will touch on its way before they begin. */
   warm(keys: WarmKeys): void {
-    this.#slots.warm(this.#located, keys);
+    this.#slots.warm(this.#located, keys, this.databases.accesses);
   }
 
   #tellSnapshot(entry: number): void {
