@@ -131,7 +131,7 @@ export class Evictor {
     const isRandom = policy.by === "random";
     if (!(isRandom ? this.#evictAny(policy) : this.#sample(policy))) return false;
     if (!isRandom) this.#evictBest(policy);
-    return this.#lockedInARow < LOCKED_MAX || !this.#server.migrations.isBusy;
+    return this.#lockedInARow < LOCKED_MAX || !this.#server.locks.isBusy;
   }
 
   /** @returns false when there is no key that may go */
@@ -185,8 +185,8 @@ export class Evictor {
   }
 
   #isLocked(db: Keyspace, entry: number): boolean {
-    const { migrations } = this.#server;
-    if (!migrations.isBusy || !migrations.isOnItsWay(db, entry)) {
+    const { locks } = this.#server;
+    if (!locks.isBusy || !locks.holdsEntry(db.arena, entry)) {
       this.#lockedInARow = 0;
       return false;
     }

@@ -99,10 +99,10 @@ export function execute(call: Call, client: Client, request: Request, out: Reply
     endReply(client, out, mark);
     return true;
   }
-  if (server.migrations.isBusy && (command.flags & WRITE) !== 0) {
-    if (server.migrations.holdsKeyOf(command, request)) {
+  if (server.locks.isBusy && (command.flags & WRITE) !== 0) {
+    if (server.locks.holdsKeyOf(command, request)) {
       server.stats.commandsProcessed--;
-      server.migrations.holdBack(client, command);
+      server.locks.holdBack(client, command);
       return false;
     }
   }

@@ -7,20 +7,17 @@
  *                                                         └──> failed ──> keep all, say why, unlock
  *
  * The original stands still during a move. Here only the caller waits, and clients whose command
- * would change a key that is on its way: such a command is held back until the move has ended, so
- * no write is lost between the copy and the removal. Reading goes on; a read sees the value until
- * the caller is told that it has gone. The lock is on the CRC32 of the hash tag (or key), which all
- * keys of a group share, in all databases at once.
+ * would change a key that is on its way (key-locks.ts). Reading goes on; a read sees the value
+ * until the caller is told that it has gone.
  *
  * Source: Codis extern/redis-3.2.11/src/slots.c; replies and texts to the letter.
  */
 
-import type { Command } from "../commands/lookup.ts";
-import { findKeys } from "../commands/lookup.ts";
 import { encodeRequest, ReplyWriter } from "../resp/encoder.ts";
 import { crc32, hashTag, tagEnd, tagStart } from "../slots/hash.ts";
 import { entryKeyLength, entryKeyOffset, entryMemory } from "./arena/entry.ts";
 import type { Client } from "./client.ts";
+import { type KeyLocks, lockOf } from "./key-locks.ts";
 import type { Keyspace } from "./keyspace.ts";
 import { LinkIntroduction } from "./link-introduction.ts";
 import { type LinkOwner, MigrationLink, WRITE_FAILED } from "./migrate-link.ts";
@@ -37,15 +34,6 @@ const SLOWEST_BYTES_PER_MS = 2048;
 const PICK_TRIES_MAX = 16;
 /** A group whose payloads are larger in all is not moved. */
 const GROUP_BYTES_MAX = 1024 * 1024 * 1024;
-
-/** Commands that change keys they do not name: they wait until nothing is on its way. */
-const CHANGES_ANY_KEY: ReadonlySet<string> = new Set([
-  "FLUSHALL",
-  "FLUSHDB",
-  "SLOTSDEL",
-  // A move knows its keys by the database they were in.
-  "SWAPDB",
-]);
 
 const GROUP_TOO_LARGE = `ERR keys of one hash tag must be smaller than ${GROUP_BYTES_MAX} bytes together`;
 
@@ -77,34 +65,17 @@ interface Move {
   out: ReplyWriter | undefined;
 }
 
-/** What a request is to `findKeys`. */
-interface RequestView {
-  readonly buf: Buffer;
-  readonly args: Int32Array;
-  readonly argc: number;
-}
-
 export class Migrations implements LinkOwner<Move> {
-  /** Keys are on their way: `holdsKeyOf` must be asked before a command writes. */
-  isBusy = false;
-
   readonly #state: ServerState;
   readonly #random: () => number;
   readonly #links = new Map<string, MigrationLink<Move>>();
-  /** By target, addresses of links that failed with requests unanswered. */
-  readonly #failedLinks = new Map<string, string[]>();
-  /** CRC32 of the tags on their way. */
-  readonly #locks = new Set<number>();
-  #waitingForLock: Move[] = [];
-  #heldBack: Client[] = [];
-  /** Clients of CHANGES_ANY_KEY. While there are any, no move begins, or they might wait for ever. */
-  #heldFromAll: Client[] = [];
-  #keyPositions = new Int32Array(64);
+  readonly #locks: KeyLocks;
   readonly #request = new ReplyWriter();
   readonly #payload = new ReplyWriter(PAYLOAD_BYTES_MAX);
 
   constructor(state: ServerState, random: () => number = Math.random) {
     this.#state = state;
+    this.#locks = state.locks;
     this.#random = random;
   }
 
@@ -128,37 +99,6 @@ export class Migrations implements LinkOwner<Move> {
     if (this.#needsNoTarget(move)) this.#succeed(move);
     else this.#connect(move);
     move.out = undefined;
-  }
-
-  /** Whether a command must be held back: one of its keys is on its way. */
-  holdsKeyOf(command: Command, request: RequestView): boolean {
-    if (CHANGES_ANY_KEY.has(command.name)) return true;
-    if (this.#keyPositions.length < request.argc) {
-      this.#keyPositions = new Int32Array(2 * request.argc);
-    }
-    const count = findKeys(command, request, this.#keyPositions);
-    for (let i = 0; i < count; i++) {
-      const position = this.#keyPositions[i]!;
-      const { buf, args } = request;
-      hashTag(buf, args[2 * position]!, args[2 * position + 1]!);
-      if (this.#locks.has(crc32(buf, tagStart, tagEnd))) return true;
-    }
-    return false;
-  }
-
-  /** The key of `entry` is on its way: it must not be removed. */
-  isOnItsWay(db: Keyspace, entry: number): boolean {
-    const at = entryKeyOffset(db.arena, entry);
-    const memory = entryMemory(db.arena, entry);
-    hashTag(memory, at, at + entryKeyLength(db.arena, entry));
-    return this.#locks.has(crc32(memory, tagStart, tagEnd));
-  }
-
-  /** The client's request is to be executed again when a move has ended, or all of them. */
-  holdBack(client: Client, command: Command): void {
-    client.isWaiting = true;
-    if (CHANGES_ANY_KEY.has(command.name)) this.#heldFromAll.push(client);
-    else this.#heldBack.push(client);
   }
 
   /** Called about once a second: closes links nobody used. */
@@ -227,8 +167,7 @@ export class Migrations implements LinkOwner<Move> {
   /** Who hears that a slot is empty may let clients write at the target: nothing may be on its way. */
   #needsNoTarget({ subject, db, target }: Move): boolean {
     if (subject.kind !== "slot" || db.slotSize(subject.slot) > 0) return false;
-    const failed = this.#failedLinks.get(addressOf(target));
-    return failed === undefined || failed.length === 0;
+    return this.#state.failedLinks.of(addressOf(target)).length === 0;
   }
 
   #connect(move: Move): void {
@@ -251,17 +190,11 @@ export class Migrations implements LinkOwner<Move> {
   }
 
   #createLink(address: string): MigrationLink<Move> {
-    const { linkNames, log } = this.#state;
-    const failed = this.#failedLinksTo(address);
+    const { linkNames, failedLinks, log } = this.#state;
+    const failed = failedLinks.of(address);
     const name = linkNames.next(address);
     const introduction = new LinkIntroduction({ target: address, name, failed, log });
     return new MigrationLink<Move>(this, address, introduction, failed);
-  }
-
-  #failedLinksTo(address: string): string[] {
-    const known = this.#failedLinks.get(address) ?? [];
-    this.#failedLinks.set(address, known);
-    return known;
   }
 
   /** The link is open: finds the keys, and sends them unless they are on their way already. */
@@ -272,7 +205,7 @@ export class Migrations implements LinkOwner<Move> {
     } else {
       const key = this.#pick(move.db, subject.slot);
       if (key === "empty") this.#succeed(move);
-      else if (key === "locked") this.#waitingForLock.push(move);
+      else if (key === "locked") this.#locks.wait(() => this.#choose(move));
       else this.#chooseByKey(move, key, subject.withTag);
     }
   }
@@ -280,8 +213,8 @@ export class Migrations implements LinkOwner<Move> {
   #chooseByKey(move: Move, key: Buffer, withTag: boolean): void {
     const isTagged = hashTag(key, 0, key.length);
     const crc = crc32(key, tagStart, tagEnd);
-    if (this.#locks.has(crc) || this.#heldFromAll.length > 0) {
-      this.#waitingForLock.push(move);
+    if (!this.#locks.isFree(crc)) {
+      this.#locks.wait(() => this.#choose(move));
       return;
     }
     move.keys = withTag && isTagged ? groupOf(move.db, crc) : existing(move.db, key);
@@ -300,7 +233,7 @@ export class Migrations implements LinkOwner<Move> {
         const key = keyOf(db, found.pop()!);
         // Looked up as any command would: a key whose time is over goes now.
         if (db.peek(key, 0, key.length) === 0) break;
-        if (!this.#locks.has(lockOf(key))) return key;
+        if (!this.#locks.has(lockOf(key, 0, key.length))) return key;
         if (++tries >= PICK_TRIES_MAX) return "locked";
       }
       found.length = 0;
@@ -316,8 +249,7 @@ export class Migrations implements LinkOwner<Move> {
       return;
     }
     move.lock = lock;
-    this.#locks.add(lock);
-    this.isBusy = true;
+    this.#locks.lock(lock);
     this.#transmit(move, link);
   }
 
@@ -391,19 +323,7 @@ export class Migrations implements LinkOwner<Move> {
     } else {
       client.port.answer(write);
     }
-    if (!Number.isNaN(move.lock)) this.#unlock(move.lock);
-  }
-
-  #unlock(lock: number): void {
-    this.#locks.delete(lock);
-    this.isBusy = this.#locks.size > 0;
-    const clients = [...(this.isBusy ? [] : this.#heldFromAll.splice(0)), ...this.#heldBack];
-    const moves = this.#waitingForLock;
-    this.#heldBack = [];
-    this.#waitingForLock = [];
-    // Writes first: moves that queue up for one key must not keep them waiting for ever.
-    for (const client of clients) client.port.executeAgain();
-    for (const move of moves) this.#choose(move);
+    if (!Number.isNaN(move.lock)) this.#locks.unlock([move.lock]);
   }
 }
 
@@ -411,12 +331,7 @@ function addressOf({ host, port }: Target): string {
   return `${host}:${port}`;
 }
 
-function lockOf(key: Buffer): number {
-  hashTag(key, 0, key.length);
-  return crc32(key, tagStart, tagEnd);
-}
-
-function keyOf(db: Keyspace, entry: number): Buffer {
+export function keyOf(db: Keyspace, entry: number): Buffer {
   const at = entryKeyOffset(db.arena, entry);
   const end = at + entryKeyLength(db.arena, entry);
   return Buffer.from(entryMemory(db.arena, entry).subarray(at, end));
@@ -427,7 +342,7 @@ function existing(db: Keyspace, key: Buffer): Buffer[] {
 }
 
 /** The keys of a tag group whose time is not over, in byte order. */
-function groupOf(db: Keyspace, crc: number): Buffer[] {
+export function groupOf(db: Keyspace, crc: number): Buffer[] {
   const keys: Buffer[] = [];
   for (let entry = db.firstOfTag(crc | 0); entry !== 0; entry = db.nextOfTag(entry)) {
     if (!db.isExpired(entry)) keys.push(keyOf(db, entry));

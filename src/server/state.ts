@@ -12,6 +12,8 @@ import type { Client } from "./client.ts";
 import type { RuntimeConfig, ServerConfig } from "./config.ts";
 import { Databases } from "./databases.ts";
 import { Evictor, POLICIES } from "./evictor.ts";
+import { FailedLinks } from "./failed-links.ts";
+import { KeyLocks } from "./key-locks.ts";
 import { LinkNames, sourceIdentity } from "./link-name.ts";
 import { Migrations } from "./migrate.ts";
 import type { RdbSaves } from "./rdb/saves.ts";
@@ -71,7 +73,9 @@ export class ServerState {
   changes = 0;
   /** What rewrites of the append-only file and saves share. */
   readonly snapshot: Snapshot;
-  /** Keys on their way to other servers. */
+  /** Keys on their way to other servers, and who waits for them. */
+  readonly locks = new KeyLocks();
+  readonly failedLinks = new FailedLinks();
   readonly migrations: Migrations;
   readonly evictor: Evictor;
   /** The data set is being read in: clients are told to wait. */
