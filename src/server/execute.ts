@@ -14,6 +14,7 @@ import { ALL_COMMANDS, arityFits, type Command, lookupCommand } from "../command
 import { DENYOOM, FAST, LOADING, NO_AUTH, SKIP_SLOWLOG, WRITE } from "../commands/spec.ts";
 import type { RequestDecoder } from "../resp/decoder.ts";
 import { encodeRequest, type ReplyWriter } from "../resp/encoder.ts";
+import { ACK_FAILED, isAcknowledged, writeAck } from "./ack.ts";
 import type { Call, Handler } from "./call.ts";
 import type { Client } from "./client.ts";
 import { HANDLERS } from "./commands/handlers.ts";
@@ -96,6 +97,7 @@ export function execute(call: Call, client: Client, request: Request, out: Reply
   const refusal = gate(server, client, command, argc);
   if (refusal !== undefined) {
     refuse(server, command, refusal, out);
+    if (isAcknowledged(command) && arityFits(command, argc)) failAck(client, refusal, out, mark);
     endReply(client, out, mark);
     return true;
   }
@@ -164,6 +166,13 @@ function refuse(
   out.error(text);
 }
 
+/** On a migration link an error is an ACK, and the last one: a source reads nothing else there. */
+function failAck(client: Client, text: string, out: ReplyWriter, mark: number): void {
+  out.truncate(mark);
+  writeAck(out, ACK_FAILED, text);
+  client.closeAfterReply();
+}
+
 function run(call: Call, handler: Handler, mark: number): void {
   const { stats } = call.server;
   stats.calls[call.command.id]!++;
@@ -175,6 +184,7 @@ function run(call: Call, handler: Handler, mark: number): void {
     assert(call.dirty === 0, "a handler throws before its first change");
     call.out.truncate(mark);
     call.out.error(text);
+    if (isAcknowledged(call.command)) failAck(call.client, text, call.out, mark);
     stats.failedCalls[call.command.id]!++;
     stats.countError(text);
   }

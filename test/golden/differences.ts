@@ -11,6 +11,12 @@ export interface Difference {
   /** What ours answers, in the form the row's matcher takes. */
   readonly ours: unknown;
   readonly why: string;
+  /**
+   * Rows of a server only. `apart`: it is asked on a connection of its own, because ours would end
+   * the recorded one, or leave it waiting. `heldUntil`: ours answers only once that row is done.
+   */
+  readonly apart?: true;
+  readonly heldUntil?: string;
   /** Under which rules of the proxy; without it the default ones. */
   readonly mode?: "default" | "codis";
 }
@@ -24,6 +30,8 @@ const COMMAND_IS_LOCAL = "one command table says what the proxy takes";
 const PROTOCOL_ERROR = "a null bulk as an argument is a protocol error";
 const BODY_REFUSED = "a body that cannot be read is answered with a cause";
 const HTTP_CUT_OFF = "POST and Host: are HTTP from a web page: cut off at once, as by Redis";
+const OWN_FORMS = "a chunk is taken whatever form the value has inside";
+const LINK_ERRORS = "an error on a migration link is an ACK, and ends it: no echo storm";
 const REDIS_7 = "stock commands answer as Redis 7.0";
 
 /** What ours says behind the original's refusal of a command that is about all keys. */
@@ -84,6 +92,23 @@ function commandInfoRow(
   const row = `$${name.length}\r\n${name}\r\n:${arity}\r\n*${flags.length}\r\n${shown}${keys}`;
   const reply = `*1\r\n*10\r\n${row}${"*0\r\n".repeat(4)}`;
   return serverRow("command-info.json", id, reply, REDIS_7);
+}
+
+/** What a target answers on a migration link. */
+function ack(code: number, text: string): string {
+  const head = "*3\r\n$22\r\nSLOTSRESTORE-ASYNC-ACK\r\n";
+  return `${head}$${String(code).length}\r\n${code}\r\n$${text.length}\r\n${text}\r\n`;
+}
+
+/** Chunks for values that the original keeps in a compact form, and ours in its only one. */
+function otherFormRow(id: string): Difference {
+  const text = {
+    "51": ack(-1, "wrong type (expect=1/9,got=4/2)"),
+    "60": ack(0, "2"),
+    "68": ack(0, "2"),
+    "78": ack(0, "1"),
+  }[id]!;
+  return serverRow("slotsrestore-async.json", id, text, OWN_FORMS);
 }
 
 /** A body the original ignores; ours answers status 800 with a cause. */
@@ -223,7 +248,7 @@ export const DIFFERENCES: readonly Difference[] = [
     ours: { reply: /^\$\d+\r\n# Replication\r\nrole:master\r\n(\w+:\S*\r\n)+\r\n$/ },
     why: REDIS_7,
   },
-  // COMMAND INFO of the ten commands served, in the order recorded.
+  // COMMAND INFO of the commands served, in the order recorded.
   commandInfoRow("0", "slotsinfo", -1, ["readonly", "fast"]),
   commandInfoRow("1", "slotsscan", -3, ["readonly", "random"]),
   commandInfoRow("2", "slotsdel", -2, ["write"], ":1\r\n:-1\r\n:1\r\n"),
@@ -234,6 +259,21 @@ export const DIFFERENCES: readonly Difference[] = [
   commandInfoRow("7", "slotshashkey", -1, ["readonly", "fast"]),
   commandInfoRow("8", "slotscheck", 0, ["readonly"]),
   commandInfoRow("9", "slotsrestore", -4, ["write", "denyoom"]),
+  commandInfoRow("20", "slotsrestore-async", -2, ["write", "denyoom"]),
+  commandInfoRow("21", "slotsrestore-async-auth", 2, [
+    "noscript",
+    "loading",
+    "stale",
+    "fast",
+    "no_auth",
+  ]),
+  commandInfoRow("22", "slotsrestore-async-select", 2, ["loading", "fast"]),
+  commandInfoRow("23", "slotsrestore-async-ack", 3, ["write"]),
+  ...["51", "60", "68", "78"].map((id) => otherFormRow(id)),
+  ...["5", "6"].map((id) => ({
+    ...serverRow("auth.json", id, ack(-1, "NOAUTH Authentication required."), LINK_ERRORS),
+    apart: true as const,
+  })),
   // Row 19 restored the key that row 23 asks for.
   serverRow("slotsrestore.json", "23", ":1\r\n", "payloads up to version 12 are read"),
   serverRow("slotsrestore.json", "19", "+OK\r\n", "payloads up to version 12 are read"),

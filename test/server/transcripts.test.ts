@@ -4,12 +4,14 @@
  */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { DIFFERENCES, type Difference } from "../golden/differences.ts";
 import { LATER } from "../golden/later.ts";
 import {
   assertRow,
   type ServerExchange,
   type ServerTranscript,
   serverTranscripts,
+  waitsFor,
 } from "../golden/load.ts";
 import { type OwnServerProcess, startOwnServer } from "../support/own-server.ts";
 import { RawConnection } from "../support/raw-connection.ts";
@@ -21,6 +23,10 @@ function changesOf(lines: readonly string[]): Record<string, string> {
 
 function waitsAsAWhole(file: string): boolean {
   return LATER.some((entry) => entry.file === file && entry.ids === "all");
+}
+
+function differenceOf({ file, id }: ServerExchange): Partial<Difference> {
+  return DIFFERENCES.find((entry) => entry.file === file && entry.id === id) ?? {};
 }
 
 /** Sets have no order, though the recorded server showed small ones in one. */
@@ -83,6 +89,7 @@ for (const transcript of serverTranscripts()) {
   describe(`${transcript.file}: ${transcript.description}`, () => {
     const stage = new Stage();
     let placeholders: Record<string, string> = {};
+    const held: { readonly until: string; readonly judge: () => Promise<void> }[] = [];
     beforeAll(async () => {
       placeholders = await stage.start(transcript);
     });
@@ -93,12 +100,25 @@ for (const transcript of serverTranscripts()) {
       const shown = row.args?.map((arg) => arg.toString("latin1").slice(0, 40)).join(" ");
       test(`${row.id}: ${JSON.stringify(shown)}`, async () => {
         const exchange = transcript.exchanges(placeholders)[i]!;
-        const connection = await stage.connection(exchange.on, exchange.conn);
+        const { apart, heldUntil, ours } = differenceOf(exchange);
+        const name = apart === true ? `row ${row.id}` : exchange.conn;
+        const connection = await stage.connection(exchange.on, name);
         stage.advance(exchange.waitMs);
         if (exchange.args !== null) connection.send(exchange.args);
         if (exchange.pending) return;
-        const reply = await connection.reply();
-        expect(() => assertRow(judged(exchange), { reply })).not.toThrow();
+        const judge = async (): Promise<void> => {
+          const reply = await connection.reply();
+          expect(() => assertRow(judged(exchange), { reply })).not.toThrow();
+          const mustClose = ours === undefined && waitsFor(exchange) === undefined;
+          if (mustClose && exchange.recorded.closed === true) await connection.closed();
+        };
+        if (heldUntil !== undefined) {
+          expect(connection.hasReply).toBe(false);
+          held.push({ until: heldUntil, judge });
+          return;
+        }
+        await judge();
+        for (const one of held.filter(({ until }) => until === row.id)) await one.judge();
       });
     }
   });

@@ -9,6 +9,7 @@ export class RawConnection {
   #received: Buffer = Buffer.alloc(0);
   #isClosed = false;
   #wake: () => void = () => {};
+  #drain: () => void = () => {};
 
   private constructor(socket: Bun.Socket<undefined>) {
     this.#socket = socket;
@@ -24,6 +25,7 @@ export class RawConnection {
           connection = new RawConnection(socket);
         },
         data: (_, chunk) => connection.#arrived(chunk),
+        drain: () => connection.#drain(),
         close: () => connection.#closed(),
         error: () => connection.#closed(),
       },
@@ -46,6 +48,18 @@ export class RawConnection {
     this.#socket.write(encodeRequest(args));
   }
 
+  /** @returns how many of them the kernel took */
+  sendBytes(bytes: Uint8Array): number {
+    return Math.max(0, this.#socket.write(bytes));
+  }
+
+  /** Resolves when the kernel takes more. */
+  drained(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#drain = resolve;
+    });
+  }
+
   /** The next reply, or what came before the peer closed. */
   async reply(): Promise<Buffer> {
     for (;;) {
@@ -60,6 +74,11 @@ export class RawConnection {
         this.#wake = resolve;
       });
     }
+  }
+
+  /** Something has come that was not read yet. */
+  get hasReply(): boolean {
+    return this.#received.length > 0;
   }
 
   async ask(args: readonly (string | Buffer | number)[]): Promise<Buffer> {

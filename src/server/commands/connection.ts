@@ -34,13 +34,25 @@ function isPassword(given: Buffer, password: string): boolean {
   return timingSafeEqual(given, right);
 }
 
+/** Lets the connection in when this is the server's password. @returns whether it is */
+export function authenticatePassword(call: Call, password: Buffer): boolean {
+  if (!isPassword(password, call.server.config.requirepass)) return false;
+  letIn(call);
+  return true;
+}
+
+function letIn(call: Call): void {
+  call.client.isAuthenticated = true;
+  call.client.port.authenticated();
+}
+
 /** There is one user, `default`; without a password it takes any. @throws ReplyError WRONGPASS */
 function authenticate(call: Call, user: string, password: Buffer): void {
   const { requirepass } = call.server.config;
-  const isRight = user === "default" && (requirepass === "" || isPassword(password, requirepass));
-  if (!isRight) throw new ReplyError(WRONG_PASSWORD);
-  call.client.isAuthenticated = true;
-  call.client.port.authenticated();
+  if (user === "default" && requirepass === "") letIn(call);
+  else if (user !== "default" || !authenticatePassword(call, password)) {
+    throw new ReplyError(WRONG_PASSWORD);
+  }
 }
 
 function auth(call: Call): void {

@@ -29,6 +29,7 @@ import { PERSISTENCE_HANDLERS } from "./persistence.ts";
 import { SET_ALGEBRA_HANDLERS } from "./set-algebra.ts";
 import { SET_HANDLERS } from "./sets.ts";
 import { SLOT_HANDLERS } from "./slots.ts";
+import { RESTORE_ASYNC_HANDLERS } from "./slots-restore-async.ts";
 import { SORT_HANDLERS } from "./sort.ts";
 import { STRING_HANDLERS } from "./strings.ts";
 import { ZSET_ALGEBRA_HANDLERS } from "./zset-algebra.ts";
@@ -57,6 +58,7 @@ export const HANDLERS = {
   ...MIGRATION_HANDLERS,
   ...OBJECT_HANDLERS,
   ...PERSISTENCE_HANDLERS,
+  ...RESTORE_ASYNC_HANDLERS,
   ...SET_ALGEBRA_HANDLERS,
   ...SET_HANDLERS,
   ...SLOT_HANDLERS,

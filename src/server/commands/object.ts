@@ -29,7 +29,8 @@ function integerOf(call: Call, entry: number): bigint | undefined {
   return parseInt64(entryMemory(call.arena, entry), at, at + length);
 }
 
-function encodingOf(call: Call, entry: number): string {
+/** As OBJECT ENCODING answers. */
+export function encodingOf(call: Call, entry: number): string {
   const type = entryKind(call.arena, entry);
   if (type !== STRING) {
     return VALUE_TYPES.get(type)!.encoding(call.arena, entryValueWord(call.arena, entry));

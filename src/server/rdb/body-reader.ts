@@ -79,6 +79,11 @@ const KINDS: ReadonlyMap<number, ValueKind> = new Map([
   [RDB_TYPE_HASH_LISTPACK, "hash"],
 ]);
 
+/** Whether a body of this type can be read. */
+export function isValueType(type: number): boolean {
+  return KINDS.has(type);
+}
+
 /** Where the scores of a sorted set stand. */
 type Scores = "packed" | "text" | "double";
 

@@ -11,7 +11,7 @@
  * (`verifyDumpPayload`).
  */
 
-import { BodyReader, type ValueSink } from "./body-reader.ts";
+import { BodyReader, isValueType, type ValueSink } from "./body-reader.ts";
 import { CRC64_BYTES, matchesCrc64 } from "./crc64.ts";
 import { RDB_VERSION_MAX } from "./format.ts";
 import { demand, MalformedPayload } from "./slice.ts";
@@ -33,6 +33,17 @@ function hasValidFooter(bytes: Buffer, start: number, end: number): boolean {
 
 /** One for all payloads: each is read to its end before the next begins. */
 const body = new BodyReader();
+
+/** What a payload says of itself, before anything is checked; undefined when it is too short. */
+export function payloadHeader(
+  bytes: Buffer,
+  start: number,
+  end: number,
+): { readonly version: number; readonly isKnownType: boolean } | undefined {
+  const footer = end - FOOTER_BYTES;
+  if (footer <= start) return undefined;
+  return { version: bytes.readUInt16LE(footer), isKnownType: isValueType(bytes[start]!) };
+}
 
 /**
  * Reads the payload `bytes[start, end)` into `sink`. When the answer is not "ok", what the sink was
