@@ -44,6 +44,8 @@ export interface Call {
    * looked at without a journal. Its buffers need not outlive the call.
    */
   propagateAs: PropagatedCommand[] | undefined;
+  /** Set by SLOTSMGRT-EXEC-WRAPPER: the command in it, which is to run next. */
+  inner: Command | undefined;
 }
 
 export type Handler = (call: Call) => void;

@@ -11,12 +11,13 @@ import { assert } from "../base/assert.ts";
 import { EMPTY_BYTES } from "../base/bytes.ts";
 import { HTTP_DETECTED, isHttp } from "../commands/http.ts";
 import { ALL_COMMANDS, arityFits, type Command, lookupCommand } from "../commands/lookup.ts";
-import { DENYOOM, FAST, LOADING, NO_AUTH, SKIP_SLOWLOG, WRITE } from "../commands/spec.ts";
+import { DENYOOM, FAST, GROW, LOADING, NO_AUTH, SKIP_SLOWLOG, WRITE } from "../commands/spec.ts";
 import type { RequestDecoder } from "../resp/decoder.ts";
 import { encodeRequest, type ReplyWriter } from "../resp/encoder.ts";
 import { ACK_FAILED, isAcknowledged, writeAck } from "./ack.ts";
-import type { Call, Handler } from "./call.ts";
+import { argView, type Call, type Handler } from "./call.ts";
 import type { Client } from "./client.ts";
+import { INNER } from "./commands/exec-wrapper.ts";
 import { HANDLERS } from "./commands/handlers.ts";
 import {
   ARENA_FULL,
@@ -48,6 +49,8 @@ const LONG_REQUEST_BYTES = 64 * 1024;
 /** When the slow log wants durations below this, every call is timed. */
 const TIME_ALL_BELOW_US = 1000;
 
+const WRAPPER = ALL_COMMANDS.find(({ name }) => name === "SLOTSMGRT-EXEC-WRAPPER");
+
 const MULTI = encodeRequest(["MULTI"]);
 const EXEC = encodeRequest(["EXEC"]);
 
@@ -67,6 +70,7 @@ export function createCall(server: ServerState): Call {
     nowMs: server.startedMs,
     dirty: 0,
     propagateAs: undefined,
+    inner: undefined,
   };
 }
 
@@ -94,7 +98,7 @@ export function execute(call: Call, client: Client, request: Request, out: Reply
     endReply(client, out, mark);
     return true;
   }
-  const refusal = gate(server, client, command, argc);
+  const refusal = gate(server, client, command, gatedFlags(command, request), argc);
   if (refusal !== undefined) {
     refuse(server, command, refusal, out);
     if (isAcknowledged(command) && arityFits(command, argc)) failAck(client, refusal, out, mark);
@@ -121,6 +125,7 @@ export function execute(call: Call, client: Client, request: Request, out: Reply
   client.lastCommand = command.lower;
   if (isTimed(server, command, request)) runTimed(call, handler, mark);
   else run(call, handler, mark);
+  if (call.inner !== undefined) runInner(call, request);
   if (call.dirty > 0) {
     server.changes += call.dirty;
     if (server.journal !== undefined) propagate(call, request);
@@ -129,14 +134,21 @@ export function execute(call: Call, client: Client, request: Request, out: Reply
   return true;
 }
 
+/** What the gates ask of a command; of a wrapped one, what they ask of the command in it. */
+function gatedFlags(command: Command, { buf, args, argc }: Request): number {
+  if (command !== WRAPPER || argc <= INNER) return command.flags;
+  const inner = lookupCommand(buf, args[2 * INNER]!, args[2 * INNER + 1]!);
+  return (command.flags & ~GROW) | ((inner?.flags ?? 0) & GROW);
+}
+
 /** Why the command may not run, or undefined. */
 function gate(
   server: ServerState,
   client: Client,
   command: Command,
+  flags: number,
   argc: number,
 ): string | undefined {
-  const { flags } = command;
   if (!arityFits(command, argc)) return wrongArity(command.name);
   if (client.skipsGates) return undefined;
   if (!client.isAuthenticated && (flags & NO_AUTH) === 0) return NOT_AUTHENTICATED;
@@ -217,6 +229,22 @@ function isTimed(server: ServerState, command: Command, request: Request): boole
   if (request.end - request.start > LONG_REQUEST_BYTES) return true;
   const threshold = server.config["slowlog-log-slower-than"];
   return threshold >= 0 && threshold < TIME_ALL_BELOW_US;
+}
+
+/** Runs the command in a wrapper, whose reply goes on behind what the wrapper has answered. */
+function runInner(call: Call, request: Request): void {
+  const command = call.inner!;
+  call.inner = undefined;
+  call.command = command;
+  // Nobody looks at the arguments of the wrapper any more.
+  call.args.copyWithin(0, 2 * INNER, 2 * call.argc);
+  call.argc -= INNER;
+  const handler = HANDLER_OF[command.id]!;
+  const mark = call.out.length;
+  if (isTimed(call.server, command, request)) runTimed(call, handler, mark);
+  else run(call, handler, mark);
+  if (call.server.journal === undefined || call.propagateAs !== undefined) return;
+  call.propagateAs = [Array.from({ length: call.argc }, (_, i) => argView(call, i))];
 }
 
 function runTimed(call: Call, handler: Handler, mark: number): void {

@@ -78,7 +78,6 @@ class Server implements RunningServer, SessionContext {
   readonly #listener: Listener;
   readonly #sessions = new Set<Session>();
   readonly #expireCycle: ExpireCycle;
-  #nextClientId = 1;
   #timer: Timer;
   #lastSecondMs = 0;
   #closing: Promise<void> | undefined;
@@ -112,7 +111,7 @@ class Server implements RunningServer, SessionContext {
     this.turn.begin();
     state.stats.connectionsReceived++;
     const refusal = this.#refusal(connection);
-    const session = new Session(this, connection, this.#nextClientId++);
+    const session = new Session(this, connection, state.takeClientId());
     if (refusal !== undefined) {
       state.stats.rejectedConnections++;
       connection.out.error(refusal);
@@ -151,6 +150,7 @@ class Server implements RunningServer, SessionContext {
       state.stats.sample(now);
       this.#closeIdleClients();
       state.migrations.tick();
+      state.asyncMigrations.tick();
     }
     state.stats.peakMemory = Math.max(state.stats.peakMemory, state.usedMemory);
     this.garbage.collectIfDue();
@@ -194,6 +194,7 @@ class Server implements RunningServer, SessionContext {
     clearTimeout(this.#timer);
     for (const session of [...this.#sessions]) session.close();
     this.state.migrations.close();
+    this.state.asyncMigrations.close();
     // One that fails does not keep the other from what it can save.
     const ends = await Promise.allSettled([
       this.state.saves?.close(saves),

@@ -16,6 +16,7 @@ import { FailedLinks } from "./failed-links.ts";
 import { KeyLocks } from "./key-locks.ts";
 import { LinkNames, sourceIdentity } from "./link-name.ts";
 import { Migrations } from "./migrate.ts";
+import { AsyncMigrations } from "./migrate-async.ts";
 import type { RdbSaves } from "./rdb/saves.ts";
 import { Slowlog } from "./slowlog.ts";
 import { Snapshot } from "./snapshot.ts";
@@ -77,6 +78,7 @@ export class ServerState {
   readonly locks = new KeyLocks();
   readonly failedLinks = new FailedLinks();
   readonly migrations: Migrations;
+  readonly asyncMigrations: AsyncMigrations;
   readonly evictor: Evictor;
   /** The data set is being read in: clients are told to wait. */
   isLoading = false;
@@ -84,6 +86,7 @@ export class ServerState {
   activeExpire = true;
   /** What SHUTDOWN asks for, after it has saved or not; server.ts sets it. */
   shutdown: () => void = () => {};
+  #nextClientId = 1;
 
   constructor(config: ServerConfig, clock: Clock, log: Log) {
     this.config = { ...config };
@@ -96,8 +99,14 @@ export class ServerState {
     this.snapshot = new Snapshot(this.databases);
     this.stats = new ServerStats();
     this.migrations = new Migrations(this);
+    this.asyncMigrations = new AsyncMigrations(this);
     this.evictor = new Evictor(this);
     this.configChanged("maxmemory-policy");
+  }
+
+  /** Numbers of clients, links of ours included, in the order in which they came. */
+  takeClientId(): number {
+    return this.#nextClientId++;
   }
 
   /** A key of the configuration has another value; most are looked at whenever they matter. */

@@ -31,6 +31,11 @@ const PROTOCOL_ERROR = "a null bulk as an argument is a protocol error";
 const BODY_REFUSED = "a body that cannot be read is answered with a cause";
 const HTTP_CUT_OFF = "POST and Host: are HTTP from a web page: cut off at once, as by Redis";
 const OWN_FORMS = "a chunk is taken whatever form the value has inside";
+const PORTABLE_PAYLOADS = "payloads are in version 6, which every server reads";
+const SIZE_LEFT = "the size of a slot is what is left in it, so that no call is needed to see 0";
+const HELD_BACK = "a write to a key that is on its way is held back, not lost";
+const IN_ORDER = "replies of a connection come in the order of its requests";
+const WRAPPED = "no command about the connection is executed in the wrapper";
 const LINK_ERRORS = "an error on a migration link is an ACK, and ends it: no echo storm";
 const REDIS_7 = "stock commands answer as Redis 7.0";
 
@@ -93,6 +98,60 @@ function commandInfoRow(
   const reply = `*1\r\n*10\r\n${row}${"*0\r\n".repeat(4)}`;
   return serverRow("command-info.json", id, reply, REDIS_7);
 }
+
+const NO_KEY = "the specified key doesn't exist";
+
+function notWrapped(name: string): string {
+  const text = "ERR command not allowed in SLOTSMGRT-EXEC-WRAPPER, send it by itself";
+  return `*2\r\n:-1\r\n-${text} (${name})\r\n`;
+}
+
+/** Payloads in version 6: a list a b c d e, and a set of a. */
+const OBJECT_ABCDE = "0105016101620163016401650600ecaef7b6003f4429";
+const OBJECT_SET_A = "020101610600f47b81feb18726fe";
+
+const SELECT_0 = ["SLOTSRESTORE-ASYNC-SELECT", "0"];
+
+function deleted(key: string): string[] {
+  return ["SLOTSRESTORE-ASYNC", "delete", key];
+}
+
+const ZERO = "\0".repeat(8);
+/** Four members with a score of 0, two in a chunk, the last of them first. */
+const ZEROS_IN_CHUNKS: unknown[] = [
+  SELECT_0,
+  deleted("z"),
+  ["zset", "z", "3000", "4", "m".repeat(65), ZERO, "d", ZERO],
+  ["zset", "z", "3000", "4", "c", ZERO, "b", ZERO],
+  ["zset", "z", "3000", "4"],
+  ["expire", "z", 0, undefined],
+];
+
+function flowRow(id: string, reply: string, requests: unknown[], why: string): Difference {
+  return { file: "server/flows/migration-flows.json", id, ours: { reply, requests }, why };
+}
+
+function heldRow(id: string, heldUntil: string, reply: string, why: string): Difference {
+  const ours = { reply, held: true };
+  return { file: "server/transcripts/async-control.json", id, ours, why, heldUntil };
+}
+
+/** The messages that bring a key as one object. */
+function objectOf(key: string, payloadHex: string): string {
+  const payload = Buffer.from(payloadHex, "hex").toString("latin1");
+  const name = `$${key.length}\r\n${key}\r\n`;
+  const command = "$18\r\nSLOTSRESTORE-ASYNC\r\n";
+  const object = `$6\r\nobject\r\n${name}$1\r\n0\r\n$${payload.length}\r\n${payload}\r\n`;
+  return `*2\r\n*3\r\n${command}$6\r\ndelete\r\n${name}*5\r\n${command}${object}`;
+}
+
+/** A set of three in chunks of one, in no particular order. */
+const CHUNKS_OF_THREE =
+  /^\*6\r\n\*3\r\n\$18\r\nSLOTSRESTORE-ASYNC\r\n\$6\r\ndelete\r\n(\$2\r\nsi\r\n)(\*6\r\n\$18\r\nSLOTSRESTORE-ASYNC\r\n\$4\r\ndict\r\n\1\$4\r\n3000\r\n\$1\r\n3\r\n\$1\r\n[123]\r\n){3}\*5\r\n\$18\r\nSLOTSRESTORE-ASYNC\r\n\$4\r\ndict\r\n\1\$4\r\n3000\r\n\$1\r\n3\r\n\*4\r\n\$18\r\nSLOTSRESTORE-ASYNC\r\n\$6\r\nexpire\r\n\1\$1\r\n0\r\n$/;
+
+/** A link whose target has accepted it and said nothing, with three keys waiting. */
+const STATUS_UNANSWERED =
+  /^\*18\r\n\$4\r\nhost\r\n\$9\r\n127.0.0.1\r\n\$4\r\nport\r\n\$\d\r\n\d+\r\n\$4\r\nused\r\n\$1\r\n0\r\n\$7\r\ntimeout\r\n\$5\r\n30000\r\n\$7\r\nlastuse\r\n\$13\r\n\d+\r\n\$13\r\nsince_lastuse\r\n\$\d\r\n\d+\r\n\$12\r\nsending_msgs\r\n\$1\r\n[01]\r\n\$15\r\nblocked_clients\r\n\$1\r\n[13]\r\n\$16\r\nbatched_iterator\r\n\*16\r\n\$4\r\nkeys\r\n\*2\r\n\$1\r\n3\r\n\*3\r\n\$1\r\nk\r\n\$4\r\n\{t\}1\r\n\$4\r\n\{t\}2\r\n\$7\r\ntimeout\r\n\$5\r\n30000\r\n\$8\r\nmaxbulks\r\n\$1\r\n2\r\n\$8\r\nmaxbytes\r\n\$6\r\n524288\r\n\$13\r\nestimate_msgs\r\n\$1\r\n3\r\n\$12\r\nremoved_keys\r\n\$1\r\n0\r\n\$12\r\nchunked_vals\r\n\$1\r\n0\r\n\$9\r\niterators\r\n\*2\r\n\$1\r\n3\r\n\*16\r\n\$3\r\nkey\r\n\$1\r\nk\r\n\$8\r\nval.type\r\n\$2\r\n-1\r\n\$5\r\nstage\r\n\$1\r\n0\r\n/;
 
 /** What a target answers on a migration link. */
 function ack(code: number, text: string): string {
@@ -259,6 +318,16 @@ export const DIFFERENCES: readonly Difference[] = [
   commandInfoRow("7", "slotshashkey", -1, ["readonly", "fast"]),
   commandInfoRow("8", "slotscheck", 0, ["readonly"]),
   commandInfoRow("9", "slotsrestore", -4, ["write", "denyoom"]),
+  commandInfoRow("10", "slotsmgrtslot-async", 8, ["write", "noscript"]),
+  commandInfoRow("11", "slotsmgrttagslot-async", 8, ["write", "noscript"]),
+  commandInfoRow("12", "slotsmgrtone-async", -7, ["write", "noscript"]),
+  commandInfoRow("13", "slotsmgrttagone-async", -7, ["write", "noscript"]),
+  commandInfoRow("14", "slotsmgrtone-async-dump", -4, ["readonly", "denyoom"]),
+  commandInfoRow("15", "slotsmgrttagone-async-dump", -4, ["readonly", "denyoom"]),
+  commandInfoRow("16", "slotsmgrt-async-fence", 0, ["readonly", "noscript"]),
+  commandInfoRow("17", "slotsmgrt-async-cancel", 0, ["fast"]),
+  commandInfoRow("18", "slotsmgrt-async-status", 0, ["fast"]),
+  commandInfoRow("19", "slotsmgrt-exec-wrapper", -3, ["write", "denyoom"]),
   commandInfoRow("20", "slotsrestore-async", -2, ["write", "denyoom"]),
   commandInfoRow("21", "slotsrestore-async-auth", 2, [
     "noscript",
@@ -274,6 +343,45 @@ export const DIFFERENCES: readonly Difference[] = [
     ...serverRow("auth.json", id, ack(-1, "NOAUTH Authentication required."), LINK_ERRORS),
     apart: true as const,
   })),
+  ...["15", "16"].map((id) =>
+    serverRow("async-dump.json", id, objectOf("l", OBJECT_ABCDE), PORTABLE_PAYLOADS),
+  ),
+  serverRow("async-dump.json", "34", objectOf("ss", OBJECT_SET_A), PORTABLE_PAYLOADS),
+  {
+    file: "server/transcripts/async-dump.json",
+    id: "32",
+    ours: { reply: CHUNKS_OF_THREE },
+    why: OWN_FORMS,
+  },
+  serverRow("async-migrate.json", "47", "*2\r\n:5\r\n:0\r\n", SIZE_LEFT),
+  serverRow("async-migrate.json", "56", "*2\r\n:2\r\n:3\r\n", SIZE_LEFT),
+  serverRow("async-migrate.json", "57", "*2\r\n:2\r\n:1\r\n", SIZE_LEFT),
+  serverRow("async-migrate.json", "58", "*2\r\n:1\r\n:0\r\n", SIZE_LEFT),
+  ...["11", "51"].map((id) => ({
+    file: "server/transcripts/async-control.json",
+    id,
+    ours: { reply: STATUS_UNANSWERED },
+    why: "no key leaves before the target has said as whom it knows the link",
+  })),
+  ...["27", "43"].map((id) => ({
+    ...heldRow(id, "52", "+OK\r\n", HELD_BACK),
+    apart: true as const,
+  })),
+  // Row 27 has not made the key yet.
+  serverRow("async-control.json", "28", `*2\r\n:0\r\n-ERR ${NO_KEY}\r\n`, HELD_BACK),
+  ...(
+    [
+      ["44", "+PONG\r\n"],
+      ["45", "+OK\r\n"],
+      ["46", "+OK\r\n"],
+      ["47", ":0\r\n"],
+      ["48", "+OK\r\n"],
+    ] as const
+  ).map(([id, reply]) => heldRow(id, "53", reply, IN_ORDER)),
+  serverRow("exec-wrapper.json", "25", notWrapped("SLOTSMGRT-EXEC-WRAPPER"), WRAPPED),
+  serverRow("exec-wrapper.json", "35", notWrapped("SELECT"), WRAPPED),
+  serverRow("exec-wrapper.json", "36", "$1\r\n1\r\n", WRAPPED),
+  serverRow("exec-wrapper.json", "39", "*2\r\n:2\r\n$1\r\nv\r\n", "a full server lets reads pass"),
   // Row 19 restored the key that row 23 asks for.
   serverRow("slotsrestore.json", "23", ":1\r\n", "payloads up to version 12 are read"),
   serverRow("slotsrestore.json", "19", "+OK\r\n", "payloads up to version 12 are read"),
@@ -291,6 +399,24 @@ export const DIFFERENCES: readonly Difference[] = [
     ours: { reply: "-ERR error on slotsrestore, auth failed\r\n", requests: [["AUTH", "other"]] },
     why: "no key leaves before the target has taken the password",
   },
+  flowRow("41", ":1\r\n", ZEROS_IN_CHUNKS, "a score of -0 is 0, as in the small form of Redis"),
+  flowRow("50", "*2\r\n:1\r\n:0\r\n", [SELECT_0, deleted("a"), ["string", "a", 0, "1"]], SIZE_LEFT),
+  flowRow(
+    "51",
+    "*2\r\n:2\r\n:0\r\n",
+    [
+      SELECT_0,
+      ...[deleted("{a}1"), ["string", "{a}1", 0, "1"]],
+      ...[deleted("{a}2"), ["string", "{a}2", 0, "2"]],
+    ],
+    SIZE_LEFT,
+  ),
+  flowRow(
+    "57",
+    "-ERR interrupted: target answered: invalid password\r\n",
+    [["SLOTSRESTORE-ASYNC-AUTH", "other"]],
+    "no key leaves before the target has taken the password, and the error says what it answered",
+  ),
   refusedModelBody("0", "Cannot read slots: not JSON, Property name must be a string literal"),
   refusedModelBody("1", "Cannot read slots: not JSON, Unexpected EOF"),
   refusedModelBody("2", "Cannot read slots[0]: null must be an element"),

@@ -145,6 +145,8 @@ export function escapeBytes(bytes: Uint8Array): string {
 export interface Answer {
   readonly reply: Uint8Array;
   readonly closed?: boolean;
+  /** It came only once a later row was done. */
+  readonly held?: boolean;
 }
 
 /** What a record, or a difference, says about an answer. Absent members are not looked at. */
@@ -152,6 +154,7 @@ export interface ExpectedAnswer {
   /** Raw reply, one character a byte; or a pattern that the latin1 text must match. */
   readonly reply: string | RegExp;
   readonly closed?: boolean;
+  readonly held?: boolean;
   /** Arrays compare as multisets. */
   readonly unordered?: boolean;
   /** Must match the escaped reply; `reply` is then a sample. */
@@ -159,8 +162,9 @@ export interface ExpectedAnswer {
 }
 
 export const matchesAnswer: Matcher = (expected, actual) => {
-  const { reply, closed, unordered, escapedPattern } = expected as ExpectedAnswer;
+  const { reply, closed, held, unordered, escapedPattern } = expected as ExpectedAnswer;
   const answer = actual as Answer;
+  if ((held ?? false) !== (answer.held ?? false)) return false;
   if (closed !== undefined && answer.closed !== undefined && closed !== answer.closed) return false;
   const text = Buffer.from(answer.reply).toString("latin1");
   if (escapedPattern !== undefined) return escapedPattern.test(escapeBytes(answer.reply));
@@ -307,7 +311,8 @@ function serverExchange(
   record: ServerRecord,
   filled: (text: string) => string,
 ): ServerExchange {
-  const pattern = record.match === "regex" ? filled(record.regex!) : undefined;
+  const regex = record.regex?.replace(/\\\{\\\{(\w+)\\\}\\\}/g, "{{$1}}");
+  const pattern = record.match === "regex" ? filled(regex!) : undefined;
   return {
     file,
     id,

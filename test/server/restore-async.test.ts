@@ -44,6 +44,7 @@ function score(value: number): Buffer {
 
 /** Keeps what it is told, as lines. */
 class RecordingJournal implements Journal {
+  readonly bufferBytes = 0;
   refusal: string | undefined;
   readonly lines: string[] = [];
 

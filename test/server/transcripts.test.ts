@@ -73,6 +73,13 @@ class Stage {
     return connection;
   }
 
+  /** The server has closed the connection; the next row that names it gets a new one. */
+  async closed(on: "server" | "target", name: string): Promise<void> {
+    const key = `${on} ${name}`;
+    await this.#connections.get(key)!.closed();
+    this.#connections.delete(key);
+  }
+
   advance(ms: number): void {
     for (const server of this.#servers.values()) server.clock.advance(ms);
   }
@@ -108,9 +115,10 @@ for (const transcript of serverTranscripts()) {
         if (exchange.pending) return;
         const judge = async (): Promise<void> => {
           const reply = await connection.reply();
-          expect(() => assertRow(judged(exchange), { reply })).not.toThrow();
+          const answer = { reply, held: heldUntil !== undefined };
+          expect(() => assertRow(judged(exchange), answer)).not.toThrow();
           const mustClose = ours === undefined && waitsFor(exchange) === undefined;
-          if (mustClose && exchange.recorded.closed === true) await connection.closed();
+          if (mustClose && exchange.recorded.closed === true) await stage.closed(exchange.on, name);
         };
         if (heldUntil !== undefined) {
           expect(connection.hasReply).toBe(false);

@@ -14,6 +14,7 @@ import { CONFIG_HANDLERS } from "./config-command.ts";
 import { CONNECTION_HANDLERS } from "./connection.ts";
 import { COUNTER_HANDLERS } from "./counters.ts";
 import { DUMP_HANDLERS } from "./dump.ts";
+import { EXEC_WRAPPER_HANDLERS } from "./exec-wrapper.ts";
 import { EXPIRY_HANDLERS } from "./expiry.ts";
 import { GEO_HANDLERS } from "./geo.ts";
 import { GEO_SEARCH_HANDLERS } from "./geo-search.ts";
@@ -29,6 +30,7 @@ import { PERSISTENCE_HANDLERS } from "./persistence.ts";
 import { SET_ALGEBRA_HANDLERS } from "./set-algebra.ts";
 import { SET_HANDLERS } from "./sets.ts";
 import { SLOT_HANDLERS } from "./slots.ts";
+import { MIGRATE_ASYNC_HANDLERS } from "./slots-async.ts";
 import { RESTORE_ASYNC_HANDLERS } from "./slots-restore-async.ts";
 import { SORT_HANDLERS } from "./sort.ts";
 import { STRING_HANDLERS } from "./strings.ts";
@@ -46,6 +48,7 @@ export const HANDLERS = {
   ...CONNECTION_HANDLERS,
   ...COUNTER_HANDLERS,
   ...DUMP_HANDLERS,
+  ...EXEC_WRAPPER_HANDLERS,
   ...EXPIRY_HANDLERS,
   ...GEO_HANDLERS,
   ...GEO_SEARCH_HANDLERS,
@@ -55,6 +58,7 @@ export const HANDLERS = {
   ...KEY_HANDLERS,
   ...LIST_HANDLERS,
   ...MEMORY_HANDLERS,
+  ...MIGRATE_ASYNC_HANDLERS,
   ...MIGRATION_HANDLERS,
   ...OBJECT_HANDLERS,
   ...PERSISTENCE_HANDLERS,

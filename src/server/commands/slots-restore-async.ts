@@ -28,6 +28,7 @@ import {
   type PropagatedCommand,
 } from "../call.ts";
 import { formatDouble } from "../double.ts";
+import { lockOf } from "../key-locks.ts";
 import { buildValue, storeValue } from "../rdb/build.ts";
 import { payloadHeader } from "../rdb/read.ts";
 import { hashLength, hashSet } from "../types/hash.ts";
@@ -151,7 +152,14 @@ function restoreAsync(call: Call): void {
 
 function restorePart(call: Call): Outcome {
   const { argc } = call;
+  // Two servers that move keys to each other both fail.
+  if (call.server.asyncMigrations.batchOf(call.db.index) !== undefined) {
+    return refuse(call, "the specified DB is being migrated");
+  }
   if (argc < 3) return refuseCount(call);
+  if (isOnItsWay(call)) {
+    return refuse(call, `the specified key is being migrated (${shown(call, KEY)})`);
+  }
   const word = argText(call, 1).toLowerCase();
   if (word === "delete") return argc === 3 ? deleteKey(call) : refuseCount(call);
   if (argc < 4) return refuseCount(call);
@@ -172,6 +180,12 @@ function restorePart(call: Call): Outcome {
     return refuse(call, `unknown command (argc=${argc},cmd=${shown(call, 1)})`);
   }
   return restoreChunk(call, kind, atMs);
+}
+
+/** The key is leaving, by a synchronous move or from another database. */
+function isOnItsWay(call: Call): boolean {
+  const { locks } = call.server;
+  return locks.isBusy && locks.has(lockOf(call.buf, argStart(call, KEY), argEnd(call, KEY)));
 }
 
 function deleteKey(call: Call): Outcome {

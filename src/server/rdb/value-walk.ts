@@ -41,8 +41,11 @@ export class ValueWalk {
   readonly #hash = new HashWalk();
   readonly #zset = new ZsetWalk();
 
-  /** Starts before the first element of the value of the key in `entry`. */
-  begin(arena: Arena, entry: number): void {
+  /**
+   * Starts before the first element of the value of the key in `entry`.
+   * @param descends sorted sets are walked from their last member to the first
+   */
+  begin(arena: Arena, entry: number, descends = false): void {
     this.type = entryKind(arena, entry);
     const ref = entryValueWord(arena, entry);
     switch (this.type) {
@@ -73,9 +76,9 @@ export class ValueWalk {
         this.count = hashLength(arena, ref);
         break;
       default:
-        this.#zset.begin(arena, ref, 0, false);
-        this.first = this.#zset.member;
         this.count = zsetLength(arena, ref);
+        this.#zset.begin(arena, ref, descends ? this.count - 1 : 0, descends);
+        this.first = this.#zset.member;
     }
   }
 

@@ -1,0 +1,288 @@
+/**
+ * The connection over which one database's keys leave for one target, asynchronously: requests of
+ * SLOTSRESTORE-ASYNC* go out, an ACK for each comes back, in order.
+ *
+ *   dial ──> AUTH, CLIENT INFO, CLIENT KILL of failed links ──> open: SELECT, messages ...
+ *     └───────────────┴── failure: the owner hears why              └──> idle ──> close
+ *
+ * No key leaves before the target has said under which address it knows the link, as only then a
+ * link that failed can be ended there (failed-links.ts). Anything but an ACK of success is a
+ * failure: the link closes at once, and nothing the target sends is ever executed. To clients the
+ * link shows as one of them: it is listed, counted and can be killed.
+ * Source: Codis extern/redis-3.2.11/src/slots_async.c.
+ */
+
+import { CodisError } from "../base/errors.ts";
+import { Fifo } from "../base/fifo.ts";
+import { withoutArguments } from "../commands/family.ts";
+import type { Connection, ConnectionOwner } from "../net/connection.ts";
+import { dial } from "../net/dial.ts";
+import type { ReplyWriter } from "../resp/encoder.ts";
+import { ErrorReply, type Reply } from "../resp/reply.ts";
+import { ReplyDecoder } from "../resp/reply-decoder.ts";
+import { ACK } from "./ack.ts";
+import { Client, type ClientPort } from "./client.ts";
+import type { ServerState } from "./state.ts";
+
+/** How long a target may take to accept, and the call's timeout when that is less. */
+const CONNECT_MS_MAX = 1000;
+/** No answer is longer; a peer that sends more is no server. */
+const ANSWER_BYTES_MAX = 64 * 1024;
+/** Of an error of the target in ours. */
+const SHOWN_CHARS_MAX = 256;
+
+const CLOSED = "ERR interrupted: connection closed";
+
+/** Whom the link tells. */
+export interface AsyncLinkOwner {
+  opened(): void;
+  acknowledged(): void;
+  /** The kernel takes more. */
+  drained(): void;
+  /** The link is of no use any more. @param text of the error for who waits, without `-` */
+  failed(text: string): void;
+}
+
+type Step = "auth" | "info" | "kill";
+
+export class AsyncLink implements ConnectionOwner, ClientPort {
+  readonly host: string;
+  /** As the caller wrote it. */
+  readonly port: string;
+  isOpen = false;
+  /** SELECT was sent. */
+  isSelected = false;
+  /** Requests without an answer yet. */
+  outstanding = 0;
+
+  readonly #owner: AsyncLinkOwner;
+  readonly #state: ServerState;
+  readonly #toKill: string[];
+  readonly #steps = new Fifo<Step>();
+  readonly #decoder = new ReplyDecoder();
+  #connection: Connection | undefined;
+  #client: Client | undefined;
+  #isClosed = false;
+  /** Ours, as the target sees it. */
+  #seenAs: string | undefined;
+  /** Of an answer that has not come whole. */
+  #receivedBytes = 0;
+
+  constructor(owner: AsyncLinkOwner, state: ServerState, host: string, port: string) {
+    this.#owner = owner;
+    this.#state = state;
+    this.host = host;
+    this.port = port;
+    this.#toKill = state.failedLinks.of(`${host}:${port}`);
+  }
+
+  /** Starts to connect; ends in `opened` or `failed` of the owner. */
+  connect(timeoutMs: number): void {
+    const { host, port } = this;
+    const limitMs = Math.min(CONNECT_MS_MAX, timeoutMs);
+    dial(host, Number(port), { timeoutMs: limitMs }, (connection) => {
+      this.#connection = connection;
+      return this;
+    }).then(
+      () => this.#introduce(),
+      () => this.#fail(`ERR create client to ${host}:${port} failed`),
+    );
+  }
+
+  #introduce(): void {
+    const connection = this.#connection!;
+    if (this.#isClosed) {
+      connection.close();
+      return;
+    }
+    const { remoteAddress: address, localAddress } = connection;
+    const { databases, config } = this.#state;
+    const id = this.#state.takeClientId();
+    this.#client = new Client(id, this, { address, localAddress }, true, databases.nowMs);
+    this.#client.lastCommand = ACK.toLowerCase();
+    this.#state.clients.set(id, this.#client);
+    if (config.requirepass !== "") this.#ask("auth", "SLOTSRESTORE-ASYNC-AUTH", config.requirepass);
+    this.#ask("info", "CLIENT", "INFO");
+    for (const failed of this.#toKill) this.#ask("kill", "CLIENT", "KILL", failed);
+    connection.markDirty();
+  }
+
+  #ask(step: Step, ...words: string[]): void {
+    this.#steps.push(step);
+    this.#request(words);
+  }
+
+  #request(words: readonly string[]): void {
+    this.outstanding++;
+    const { out } = this.#connection!;
+    out.array(words.length);
+    for (const word of words) out.bulk(Buffer.from(word), 0, Buffer.byteLength(word));
+  }
+
+  /** Once, before the first key. The link is open. */
+  select(dbIndex: number): void {
+    this.isSelected = true;
+    this.#request(["SLOTSRESTORE-ASYNC-SELECT", String(dbIndex)]);
+    this.#connection!.markDirty();
+  }
+
+  /** Where messages go, while the link is open; each is then `added`. */
+  get out(): ReplyWriter {
+    return this.#connection!.out;
+  }
+
+  /** A whole message is in `out`. */
+  added(): void {
+    this.outstanding++;
+    this.#connection!.markDirty();
+  }
+
+  /** Offers what is in `out` to the kernel. @returns bytes that it did not take */
+  flush(): number {
+    this.#connection!.flush();
+    return this.#connection!.backlogBytes;
+  }
+
+  /** Bytes the kernel has taken so far. */
+  get sentBytes(): number {
+    return this.#connection?.sentBytes ?? 0;
+  }
+
+  /** Ends a link nobody waits for, or whose owner has had enough; the owner is not told. */
+  end(): void {
+    if (this.#isClosed) return;
+    if (this.outstanding > 0) this.#abandon();
+    else this.#finish(() => this.#connection?.close());
+  }
+
+  // -- ClientPort -------------------------------------------------------------------------------
+
+  /** CLIENT KILL. */
+  close(): void {
+    this.#fail(CLOSED);
+  }
+
+  backlogBytes(): number {
+    return this.#connection?.backlogBytes ?? 0;
+  }
+
+  pendingBytes(): number {
+    return this.#receivedBytes;
+  }
+
+  authenticated(): void {}
+  answer(): void {}
+  executeAgain(): void {}
+
+  // -- ConnectionOwner --------------------------------------------------------------------------
+
+  onData(chunk: Buffer): void {
+    this.#receivedBytes += chunk.length;
+    this.#decoder.feed(chunk);
+    while (!this.#isClosed) {
+      const reply = this.#nextReply();
+      if (reply === undefined) break;
+      this.#receivedBytes = 0;
+      this.#answered(reply);
+    }
+    if (this.#receivedBytes > ANSWER_BYTES_MAX) this.#refused("an answer of too many bytes");
+  }
+
+  onDrain(): void {
+    if (!this.#isClosed) this.#owner.drained();
+  }
+
+  onEnd(): void {
+    this.#fail(CLOSED);
+  }
+
+  onClose(): void {
+    this.#fail(CLOSED);
+  }
+
+  // ---------------------------------------------------------------------------------------------
+
+  /** @returns undefined when it has not come whole, or is no reply at all, which ends the link */
+  #nextReply(): Reply | undefined {
+    try {
+      return this.#decoder.next();
+    } catch (error) {
+      if (!(error instanceof CodisError)) throw error;
+      this.#refused("what is no answer");
+      return undefined;
+    }
+  }
+
+  #answered(reply: Reply): void {
+    this.outstanding--;
+    if (this.outstanding < 0) {
+      this.#refused("more than it was asked");
+      return;
+    }
+    const step = this.#steps.shift();
+    if (step === "info") this.#seenAs = /(?:^| )addr=(\S+)/.exec(String(reply))?.[1];
+    else if (step === "kill") this.#killed(reply);
+    else if (!this.#isSuccess(reply)) return;
+    if (step === undefined) {
+      this.#owner.acknowledged();
+    } else if (this.#steps.length === 0) {
+      this.isOpen = true;
+      this.#owner.opened();
+    }
+  }
+
+  /** Any answer will do, as the connection is closed or was gone already, but that we may not ask. */
+  #killed(reply: Reply): void {
+    if (reply instanceof ErrorReply && reply.text.startsWith("NOAUTH")) return;
+    this.#toKill.shift();
+  }
+
+  /** @returns false when it is not, which ends the link */
+  #isSuccess(reply: Reply): boolean {
+    if (reply instanceof ErrorReply) {
+      this.#refused(withoutArguments(reply.text));
+      return false;
+    }
+    const words = Array.isArray(reply) && reply.length === 3 ? reply.map(String) : [];
+    if (words[0] !== ACK) {
+      this.#refused("what is no ACK");
+      return false;
+    }
+    if (words[1] === "0") return true;
+    this.#refused(words[2]!);
+    return false;
+  }
+
+  #refused(what: string): void {
+    this.#fail(`ERR interrupted: target answered: ${what.slice(0, SHOWN_CHARS_MAX)}`);
+  }
+
+  #fail(text: string): void {
+    if (this.#isClosed) return;
+    this.#state.log.warn("a link for moving keys has failed", {
+      target: `${this.host}:${this.port}`,
+      error: text,
+    });
+    this.#abandon();
+    this.#owner.failed(text);
+  }
+
+  /** Ends a link on which something may be unread at the target. */
+  #abandon(): void {
+    const connection = this.#connection;
+    if (this.isOpen && this.outstanding > 0) {
+      this.#toKill.push(this.#seenAs ?? connection!.localAddress);
+    }
+    this.#finish(() => connection?.destroy());
+  }
+
+  #finish(close: () => void): void {
+    this.#isClosed = true;
+    this.isOpen = false;
+    if (this.#client !== undefined) {
+      this.#client.closeAfterReply();
+      this.#state.clients.delete(this.#client.id);
+    }
+    close();
+  }
+}

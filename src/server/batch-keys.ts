@@ -1,0 +1,133 @@
+/**
+ * Which keys one call of the asynchronous family moves: the keys it names, or some of a slot, each
+ * with its tag group when asked. Keys that are on their way already are left out of a slot's choice;
+ * a call that names one waits.
+ * Source: Codis extern/redis-3.2.11/src/slots_async.c.
+ */
+
+import { hashTag } from "../slots/hash.ts";
+import { estimateMessages, type MessageLimits } from "./async-messages.ts";
+import { type KeyLocks, lockOf } from "./key-locks.ts";
+import type { Keyspace } from "./keyspace.ts";
+import { groupOf, keyOf } from "./migrate.ts";
+
+/** Most keys or messages that one call takes of a slot, but for groups, which stay whole. */
+const NUM_KEYS_MAX = 1000;
+/** Keys of a slot passed over as too large, before a batch does with what it has. */
+const SKIPPED_MAX = 64;
+const CURSOR_COUNT = 2 ** 32;
+
+/** What a call is to move. */
+export type BatchSubject =
+  | { readonly kind: "keys"; readonly keys: readonly Buffer[]; readonly withTag: boolean }
+  | {
+      readonly kind: "slot";
+      readonly slot: number;
+      readonly numKeys: number;
+      readonly withTag: boolean;
+    };
+
+/** Keys in the order in which they are sent, all of which exist, and their locks. */
+export interface ChosenKeys {
+  readonly keys: Buffer[];
+  readonly locks: Set<number>;
+  /** About how many messages they need. */
+  messages: number;
+}
+
+export class KeyChooser {
+  readonly #db: Keyspace;
+  readonly #locks: KeyLocks;
+  readonly #limits: MessageLimits;
+  readonly #chosen: ChosenKeys = { keys: [], locks: new Set(), messages: 0 };
+  /** Keys chosen, as latin1 text. */
+  readonly #names = new Set<string>();
+  /** Something was left out because it is on its way. */
+  #sawLocked = false;
+  #skipped = 0;
+
+  constructor(db: Keyspace, locks: KeyLocks, limits: MessageLimits) {
+    this.#db = db;
+    this.#locks = locks;
+    this.#limits = limits;
+  }
+
+  /**
+   * @param random gives [0, 1)
+   * @returns "locked" when what there is must wait for another move
+   */
+  choose(subject: BatchSubject, random: () => number): ChosenKeys | "locked" {
+    if (!this.#locks.mayBegin) return "locked";
+    if (subject.kind === "slot") {
+      this.#chooseOfSlot(subject.slot, Math.min(subject.numKeys, NUM_KEYS_MAX), subject, random);
+      return this.#sawLocked && this.#chosen.keys.length === 0 ? "locked" : this.#chosen;
+    }
+    for (const key of subject.keys) {
+      if (this.#locks.has(lockOf(key, 0, key.length))) return "locked";
+      this.#add(key);
+      if (subject.withTag) this.#addGroup(key);
+    }
+    return this.#chosen;
+  }
+
+  /** Looks from two random places on, then at the whole slot. */
+  #chooseOfSlot(
+    slot: number,
+    most: number,
+    { withTag }: { readonly withTag: boolean },
+    random: () => number,
+  ): void {
+    const chosen = this.#chosen;
+    const found: number[] = [];
+    for (const start of [random(), random(), 0]) {
+      let cursor = Math.floor(start * CURSOR_COUNT);
+      do {
+        found.length = 0;
+        cursor = this.#db.scanSlot(slot, cursor, found);
+        // As bytes first: looking at one may remove it, its time being over.
+        for (const key of found.map((entry) => keyOf(this.#db, entry))) {
+          if (chosen.messages >= most || chosen.keys.length >= most) return;
+          if (this.#skipped > SKIPPED_MAX && chosen.keys.length > 0) return;
+          this.#addOfSlot(key, most, withTag);
+        }
+      } while (cursor !== 0);
+    }
+  }
+
+  #addOfSlot(key: Buffer, most: number, withTag: boolean): void {
+    if (this.#names.has(nameOf(key))) return;
+    if (this.#locks.has(lockOf(key, 0, key.length))) {
+      this.#sawLocked = true;
+      return;
+    }
+    const entry = this.#db.peek(key, 0, key.length);
+    if (entry === 0) return;
+    const messages = this.#chosen.messages + estimateMessages(this.#db, entry, this.#limits);
+    if (messages > 2 * most && this.#chosen.keys.length > 0) {
+      this.#skipped++;
+      return;
+    }
+    this.#add(key);
+    if (withTag) this.#addGroup(key);
+  }
+
+  /** The other keys of the tag, in byte order. */
+  #addGroup(key: Buffer): void {
+    if (!hashTag(key, 0, key.length)) return;
+    for (const member of groupOf(this.#db, lockOf(key, 0, key.length))) this.#add(member);
+  }
+
+  #add(key: Buffer): void {
+    const entry = this.#db.peek(key, 0, key.length);
+    const name = nameOf(key);
+    if (entry === 0 || this.#names.has(name)) return;
+    this.#names.add(name);
+    this.#chosen.keys.push(key);
+    this.#chosen.locks.add(lockOf(key, 0, key.length));
+    this.#chosen.messages += estimateMessages(this.#db, entry, this.#limits);
+  }
+}
+
+function nameOf(key: Buffer): string {
+  return key.toString("latin1");
+}
