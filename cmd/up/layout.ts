@@ -188,7 +188,6 @@ function dashboardProcess(shape: UpShape, directory: string): UpProcess {
       coordinator_addr: `${directory}/coordinator`,
       product_name: PRODUCT_NAME,
       admin_addr: address,
-      migration_method: "sync",
     }),
   };
 }

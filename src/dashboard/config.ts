@@ -55,10 +55,11 @@ export const DASHBOARD_CONFIG = {
   },
   migration_method: {
     kind: "string",
-    default: "sync",
+    default: "semi-async",
     comment:
-      'How keys of a moving slot travel. "semi-async", the original\'s default, is read but not ' +
-      "supported yet: slots then move as with sync.",
+      "How keys of a moving slot travel. semi-async: in batches, large values in pieces, while both " +
+      "servers serve; sync: one key with its hash tag at a time, as a whole. Servers that know only " +
+      "sync, or neither, are treated as they need.",
     check: (value) =>
       METHODS.includes(value.toLowerCase()) ? undefined : `must be one of ${METHODS.join(", ")}`,
   },
@@ -71,20 +72,19 @@ export const DASHBOARD_CONFIG = {
   migration_async_maxbulks: {
     kind: "int",
     default: 200,
-    comment:
-      "Read, and not acted on yet: most elements of a value sent in one piece by semi-async.",
+    comment: "Most elements of a value that semi-async sends in one piece.",
     min: 1,
   },
   migration_async_maxbytes: {
     kind: "size",
     default: "32mb",
-    comment: "Read, and not acted on yet: most bytes of a value sent in one piece by semi-async.",
+    comment: "Most bytes that semi-async sends ahead of its target; at most 1gb.",
     min: 1,
   },
   migration_async_numkeys: {
     kind: "int",
     default: 500,
-    comment: "Read, and not acted on yet: most keys under way at the same time by semi-async.",
+    comment: "Most keys of a slot in one batch of semi-async; keys of one hash tag stay together.",
     min: 1,
   },
   migration_timeout: {

@@ -6,12 +6,13 @@
  *      ^                         └─ unknown command: a sweep (sweep.ts) ─┘          │
  *      └────────────────────────────── next db that has keys ◄──────────────────────┘
  *
- * One call moves one key and all that share its hash tag, so a slot takes many. Several are kept in
- * flight on the connection: the server answers them one after the other, and only the way there and
- * back is saved. To leave the server free for its clients between our calls, no more are in flight
- * than it answers within QUEUE_BUDGET_MS. A reply of 0 keys left ends a database; calls still in
- * flight then find nothing and move nothing. Which family a server is of shows by its first answer,
- * each time: nothing is kept that could be wrong later.
+ * With semi-async it is SLOTSMGRTTAGSLOT-ASYNC (migrate-async.ts), and sync only for servers that
+ * do not know it. With sync one call moves one key and all that share its hash tag, so a slot takes
+ * many. Several are kept in flight on the connection: the server answers them one after the other,
+ * and only the way there and back is saved. To leave the server free for its clients between our
+ * calls, no more are in flight than it answers within QUEUE_BUDGET_MS. A reply of 0 keys left ends
+ * a database; calls still in flight then find nothing and move nothing. Which family a server is of
+ * shows by its first answer, each time: nothing is kept that could be wrong later.
  */
 
 import { parseAddress } from "../base/address.ts";
@@ -19,6 +20,7 @@ import { CodisError } from "../base/errors.ts";
 import { Fifo } from "../base/fifo.ts";
 import { isUnknownCommand } from "../commands/family.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
+import { type AsyncLimits, drainAsync } from "./migrate-async.ts";
 import type { Sweeps } from "./sweep.ts";
 
 /** Most calls in flight for one slot. */
@@ -57,6 +59,8 @@ export interface MovePort {
   monotonic(): number;
   /** Argument of the migration command. */
   readonly timeoutMs: number;
+  /** What a batch of a semi-asynchronous move may hold; undefined: keys move with sync. */
+  readonly asyncLimits: AsyncLimits | undefined;
   /** The password of the targets, "" for none. */
   readonly auth: string;
   /** For owners that know no slots; the same one for all slots. */
@@ -79,12 +83,27 @@ export async function moveSlot(port: MovePort, slotId: number): Promise<void> {
     }
     const next = await port.withServer(permit.from, async (connection) => {
       await connection.select(db);
-      const drained = await drainDatabase(port, connection, slotId, db, permit);
+      const drained = await drain(port, connection, slotId, db, permit);
       return drained ? await nextDatabase(connection, db) : db;
     });
     if (next === undefined) return;
     db = next;
   }
+}
+
+/** In the way that was asked for, or else in the one that both servers know. */
+async function drain(
+  port: MovePort,
+  connection: MoveConnection,
+  slotId: number,
+  db: number,
+  permit: Route,
+): Promise<boolean> {
+  if (port.asyncLimits !== undefined) {
+    const drained = await drainAsync(port, connection, slotId, db, permit);
+    if (drained !== "unknown") return drained;
+  }
+  return await drainDatabase(port, connection, slotId, db, permit);
 }
 
 /** @returns whether the database is empty of the slot; false when the permit changed meanwhile */
@@ -145,7 +164,7 @@ export function callsAllowed(replyMs: number, keysLeft: number, intervalMs: numb
 }
 
 /** The reply is [keys moved, keys left]. */
-function readCounts(reply: Reply): { moved: number; left: number } {
+export function readCounts(reply: Reply): { moved: number; left: number } {
   if (reply instanceof ErrorReply) throw new CodisError("unavailable", reply.text);
   if (Array.isArray(reply) && reply.length === 2) {
     const [moved, left] = reply;

@@ -11,6 +11,7 @@ import type { Slot } from "../model/slot.ts";
 import type { Topom as TopomModel } from "../model/topom.ts";
 import type { Store } from "../store/store.ts";
 import type { Cluster } from "./cluster.ts";
+import type { AsyncLimits } from "./migrate-async.ts";
 import type { MoveConnection } from "./migrate-runner.ts";
 import type { ResolvedHosts } from "./resolve.ts";
 
@@ -55,6 +56,8 @@ export interface TopomOptions {
   readonly forwardMethod: number;
   readonly parallelSlots: number;
   readonly migrationTimeoutMs: number;
+  /** Undefined: keys move with sync. */
+  readonly asyncLimits: AsyncLimits | undefined;
   /** Unix milliseconds. */
   now(): number;
   monotonic(): number;

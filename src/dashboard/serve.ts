@@ -16,11 +16,12 @@ import { systemClock } from "../base/clock.ts";
 import { configToJson } from "../base/config.ts";
 import { CodisError, errorText } from "../base/errors.ts";
 import { type Log, parseLogLevel } from "../base/log.ts";
-import { FORWARD_SYNC } from "../model/slot.ts";
+import { FORWARD_SEMI_ASYNC, FORWARD_SYNC } from "../model/slot.ts";
 import { openCoordinator } from "../store/open.ts";
 import { Store } from "../store/store.ts";
 import { dashboardApi } from "./api.ts";
 import { COORDINATOR_ADDR_DEFAULT, DASHBOARD_CONFIG, type DashboardConfig } from "./config.ts";
+import type { AsyncLimits } from "./migrate-async.ts";
 import { resolveHosts } from "./resolve.ts";
 import { Servers } from "./servers.ts";
 import { Topom } from "./topom.ts";
@@ -55,7 +56,6 @@ export interface RunningDashboard {
  */
 export async function serveDashboard(options: ServeOptions): Promise<RunningDashboard> {
   const { config, log } = options;
-  warnAboutMethod(config, log);
   warnAboutPlace(config, log);
   const coordinator = openCoordinator(config.coordinator_name, config.coordinator_addr);
   const store = new Store(coordinator, config.product_name);
@@ -94,6 +94,7 @@ async function makeTopom(options: ServeOptions, store: Store, bound: string): Pr
   const { config, log } = options;
   const { hostname: _, ...identity } = processIdentity(systemClock.now());
   const { product_name, product_auth, migration_timeout } = config;
+  const asyncLimits = asyncLimitsOf(config);
   return new Topom({
     model: {
       token: newToken(hardwareAddresses(), product_name, bound),
@@ -111,7 +112,8 @@ async function makeTopom(options: ServeOptions, store: Store, bound: string): Pr
       return new ProxyClient(addr, xauth, { timeoutMs });
     },
     resolve: resolveHosts,
-    forwardMethod: FORWARD_SYNC,
+    forwardMethod: asyncLimits === undefined ? FORWARD_SYNC : FORWARD_SEMI_ASYNC,
+    asyncLimits,
     parallelSlots: config.migration_parallel_slots,
     migrationTimeoutMs: migration_timeout,
     now: () => systemClock.now(),
@@ -175,9 +177,14 @@ async function removeLock(store: Store, log: Log): Promise<void> {
   }
 }
 
-function warnAboutMethod(config: DashboardConfig, log: Log): void {
-  if (config.migration_method.toLowerCase() === "sync") return;
-  log.warn("migration_method semi-async is not supported yet: slots move with sync");
+/** What the configuration says of semi-async; undefined when it says sync. */
+function asyncLimitsOf(config: DashboardConfig): AsyncLimits | undefined {
+  if (config.migration_method.toLowerCase() === "sync") return undefined;
+  return {
+    maxBulks: config.migration_async_maxbulks,
+    maxBytes: config.migration_async_maxbytes,
+    numKeys: config.migration_async_numkeys,
+  };
 }
 
 function warnAboutPlace({ coordinator_addr: place }: DashboardConfig, log: Log): void {

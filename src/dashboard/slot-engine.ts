@@ -18,6 +18,7 @@ import { masterOf } from "../model/group.ts";
 import type { Mapping } from "../model/slot.ts";
 import type { Cluster } from "./cluster.ts";
 import { slotsInAction } from "./cluster.ts";
+import type { AsyncLimits } from "./migrate-async.ts";
 import type { MovePermit, MovePort } from "./migrate-runner.ts";
 import { moveSlot } from "./migrate-runner.ts";
 import { Pace } from "./pace.ts";
@@ -60,6 +61,8 @@ export interface SlotEngineOptions {
   readonly parallelSlots: number;
   /** Argument of the migration command, milliseconds. */
   readonly timeoutMs: number;
+  /** Undefined: keys move with sync. */
+  readonly asyncLimits: AsyncLimits | undefined;
 }
 
 interface Rest {
@@ -269,6 +272,7 @@ export class SlotEngine {
       progress: (slotId, db, moved, left) => engine.#progress(slotId, db, moved, left),
       monotonic,
       timeoutMs: engine.#options.timeoutMs,
+      asyncLimits: engine.#options.asyncLimits,
       auth,
       sweeps: engine.#sweeps,
     };

@@ -379,7 +379,7 @@ export class Topom {
   }
 
   #makeEngine(): SlotEngine {
-    const { servers, log, parallelSlots, migrationTimeoutMs } = this.#options;
+    const { servers, log, parallelSlots, migrationTimeoutMs, asyncLimits } = this.#options;
     const topom = this;
     return new SlotEngine(
       {
@@ -395,7 +395,7 @@ export class Topom {
         monotonic: () => this.#options.monotonic(),
         log,
       },
-      { parallelSlots, timeoutMs: migrationTimeoutMs },
+      { parallelSlots, timeoutMs: migrationTimeoutMs, asyncLimits },
     );
   }
 

@@ -10,7 +10,7 @@ test("The defaults are the original's but for the migration method", () => {
   const config = load("");
   expect(config.coordinator_addr).toBe("/tmp/codis");
   expect(config.admin_addr).toBe("0.0.0.0:18080");
-  expect(config.migration_method).toBe("sync");
+  expect(config.migration_method).toBe("semi-async");
   expect(config.migration_async_maxbytes).toBe(32 * 1024 * 1024);
   expect(config.sentinel_failover_timeout).toBe(300_000);
   expect(load(renderDefaults(DASHBOARD_CONFIG))).toEqual(config);

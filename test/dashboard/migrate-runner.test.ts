@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { CodisError } from "../../src/base/errors.ts";
+import type { AsyncLimits } from "../../src/dashboard/migrate-async.ts";
 import {
   CALLS_IN_FLIGHT_MAX,
   callsAllowed,
@@ -22,6 +23,7 @@ class Source {
   readonly #callMs: number;
   readonly progress: number[][] = [];
   intervalMs = 0;
+  asyncLimits: AsyncLimits | undefined;
   readonly #sweeps = new Sweeps();
   #nowMs = 0;
   #db = 0;
@@ -60,6 +62,7 @@ class Source {
       },
       monotonic: () => this.#nowMs,
       timeoutMs: 30_000,
+      asyncLimits: source.asyncLimits,
       auth: "",
       sweeps: this.#sweeps,
     };
@@ -166,4 +169,93 @@ test("An error reply and a reply of another form end the move in the server's wo
   );
   source.answer = () => [1, 2, 3];
   await expect(moveSlot(source.port, 5)).rejects.toThrow("invalid response = [1,2,3]");
+});
+
+const ASYNC_LIMITS: AsyncLimits = { maxBulks: 200, maxBytes: 33554432, numKeys: 3 };
+
+/** An owner that moves `numKeys` keys per call, as the original does: it tells the size before. */
+function asyncSource(keys: Readonly<Record<number, number>>): Source {
+  const source = new Source({});
+  const left = new Map(Object.entries(keys).map(([db, count]) => [Number(db), count]));
+  let db = 0;
+  source.asyncLimits = ASYNC_LIMITS;
+  source.answer = (args) => {
+    db = Number(
+      /SELECT (\d+)/.exec(source.sent.findLast((sent) => sent.startsWith("SELECT ")) ?? "")?.[1] ??
+        0,
+    );
+    if (args[0] === "INFO") return [...left].map(([n, count]) => `db${n}:keys=${count}`).join("\n");
+    if (args[0] === "SLOTSMGRT-ASYNC-FENCE") return "OK";
+    const before = left.get(db) ?? 0;
+    const moved = Math.min(before, 3);
+    left.set(db, before - moved);
+    return [moved, before];
+  };
+  return source;
+}
+
+const ASYNC_CALL = "SLOTSMGRTTAGSLOT-ASYNC b 2 5000 200 33554432 5 3";
+
+test("semi-async repeats its call, with the original's arguments, until none is left", async () => {
+  const source = asyncSource({ 0: 7, 2: 4 });
+  await moveSlot(source.port, 5);
+  expect(source.sent).toEqual([
+    "use a:1",
+    ...Array.from({ length: 4 }, () => ASYNC_CALL),
+    "INFO keyspace",
+    "use a:1",
+    "SELECT 2",
+    ...Array.from({ length: 3 }, () => ASYNC_CALL),
+    "INFO keyspace",
+  ]);
+  expect(source.progress.at(-1)).toEqual([2, 0, 0]);
+});
+
+test("semi-async waits at a fence while the owner has another batch under way", async () => {
+  const source = asyncSource({ 0: 1 });
+  const { answer } = source;
+  let refusals = 2;
+  source.answer = (args) =>
+    args[0] === "SLOTSMGRTTAGSLOT-ASYNC" && refusals-- > 0
+      ? new ErrorReply("ERR the specified DB is being migrated")
+      : answer!(args);
+  await moveSlot(source.port, 5);
+  expect(source.sent.slice(1, 6)).toEqual([
+    ASYNC_CALL,
+    "SLOTSMGRT-ASYNC-FENCE",
+    ASYNC_CALL,
+    "SLOTSMGRT-ASYNC-FENCE",
+    ASYNC_CALL,
+  ]);
+  expect(source.waits).toEqual([]);
+});
+
+test("semi-async pauses while its target gives away keys itself", async () => {
+  const source = asyncSource({ 0: 1 });
+  const { answer } = source;
+  let refusals = 1;
+  const busy = "ERR interrupted: target answered: the specified DB is being migrated";
+  source.answer = (args) => (refusals-- > 0 ? new ErrorReply(busy) : answer!(args));
+  await moveSlot(source.port, 5);
+  expect(source.waits).toEqual([15]);
+});
+
+test.each([
+  "ERR unknown command 'SLOTSMGRTTAGSLOT-ASYNC', with args beginning with: 'b' ",
+  "ERR interrupted: target answered: ERR unknown command 'SLOTSRESTORE-ASYNC-SELECT'",
+])("semi-async goes on with sync after: %s", async (text) => {
+  const source = new Source({ 0: 2 });
+  source.asyncLimits = ASYNC_LIMITS;
+  source.answer = (args) =>
+    args[0] === "SLOTSMGRTTAGSLOT-ASYNC" ? new ErrorReply(text) : undefined!;
+  await moveSlot(source.port, 5);
+  expect(source.sent.slice(1, 3)).toEqual([ASYNC_CALL, "SLOTSMGRTTAGSLOT b 2 30000 5"]);
+  expect(source.left(0)).toBe(0);
+});
+
+test("any other error of a semi-async call fails the move", async () => {
+  const source = new Source({ 0: 2 });
+  source.asyncLimits = ASYNC_LIMITS;
+  source.answer = () => new ErrorReply("ERR interrupted: migration timeout");
+  await expect(moveSlot(source.port, 5)).rejects.toThrow("ERR interrupted: migration timeout");
 });

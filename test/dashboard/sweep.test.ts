@@ -56,6 +56,7 @@ class StockSource {
       progress: (...numbers) => void this.progress.push(numbers),
       monotonic: () => 0,
       timeoutMs: 30_000,
+      asyncLimits: undefined,
       auth: this.auth,
       sweeps: this.#sweeps,
     };

@@ -141,6 +141,7 @@ export class DashboardWorld {
       forwardMethod: this.#forwardMethod,
       parallelSlots: 100,
       migrationTimeoutMs: 30_000,
+      asyncLimits: undefined,
       now: () => this.clock.now(),
       monotonic: () => this.clock.monotonic(),
       wait: (ms) => this.#wait(ms),
