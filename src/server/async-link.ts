@@ -36,6 +36,7 @@ const CLOSED = "ERR interrupted: connection closed";
 /** Whom the link tells. */
 export interface AsyncLinkOwner {
   opened(): void;
+  /** Once for all ACKs that came together. */
   acknowledged(): void;
   /** The kernel takes more. */
   drained(): void;
@@ -143,11 +144,6 @@ export class AsyncLink implements ConnectionOwner, ClientPort {
     return this.#connection!.backlogBytes;
   }
 
-  /** Bytes the kernel has taken so far. */
-  get sentBytes(): number {
-    return this.#connection?.sentBytes ?? 0;
-  }
-
   /** Ends a link nobody waits for, or whose owner has had enough; the owner is not told. */
   end(): void {
     if (this.#isClosed) return;
@@ -179,12 +175,14 @@ export class AsyncLink implements ConnectionOwner, ClientPort {
   onData(chunk: Buffer): void {
     this.#receivedBytes += chunk.length;
     this.#decoder.feed(chunk);
+    const { outstanding } = this;
     while (!this.#isClosed) {
       const reply = this.#nextReply();
       if (reply === undefined) break;
       this.#receivedBytes = 0;
       this.#answered(reply);
     }
+    if (this.isOpen && this.outstanding < outstanding) this.#owner.acknowledged();
     if (this.#receivedBytes > ANSWER_BYTES_MAX) this.#refused("an answer of too many bytes");
   }
 
@@ -223,12 +221,9 @@ export class AsyncLink implements ConnectionOwner, ClientPort {
     if (step === "info") this.#seenAs = /(?:^| )addr=(\S+)/.exec(String(reply))?.[1];
     else if (step === "kill") this.#killed(reply);
     else if (!this.#isSuccess(reply)) return;
-    if (step === undefined) {
-      this.#owner.acknowledged();
-    } else if (this.#steps.length === 0) {
-      this.isOpen = true;
-      this.#owner.opened();
-    }
+    if (step === undefined || this.#steps.length > 0) return;
+    this.isOpen = true;
+    this.#owner.opened();
   }
 
   /** Any answer will do, as the connection is closed or was gone already, but that we may not ask. */

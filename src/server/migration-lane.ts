@@ -25,7 +25,7 @@ const LINK_IDLE_MS = 60_000;
 /** How long a turn may be spent on sending, or on removing. */
 const TURN_MS_MAX = 1;
 /** Messages without an ACK. */
-const WINDOW_MAX = 1024;
+const WINDOW_MAX = 128;
 /** Bytes that may wait for the kernel, whatever the caller allows. */
 const BACKLOG_BYTES_MAX = 512 * 1024;
 /** Keys removed in one turn, and named by one DEL. */
@@ -70,12 +70,11 @@ export class MigrationLane implements AsyncLinkOwner {
   #waiters: Client[] = [];
   /** Where the caller is answered while its handler runs. */
   #out: ReplyWriter | undefined;
-  /** Monotonic: the last call or ACK, or bytes that left. */
+  /** Monotonic: the last call or ACK, or when the kernel had taken all again. */
   #activeMs = 0;
   /** Unix time of the last call or ACK, and that call's timeout; for STATUS. */
   #usedAtMs = 0;
   #timeoutMs = 0;
-  #sentBytes = 0;
   #isSendScheduled = false;
 
   constructor(state: ServerState, db: Keyspace, random: () => number) {
@@ -146,12 +145,6 @@ export class MigrationLane implements AsyncLinkOwner {
   /** Called about once a second. */
   tick(): void {
     const now = this.#state.clock.monotonic();
-    const sentBytes = this.#link?.sentBytes ?? 0;
-    if (sentBytes !== this.#sentBytes) {
-      // A large string has no ACK until all of it is there.
-      this.#sentBytes = sentBytes;
-      if (this.#batch !== undefined) this.#activeMs = now;
-    }
     const idleMs = now - this.#activeMs;
     if (this.#batch === undefined) {
       if (idleMs > LINK_IDLE_MS) this.#dropLink();
@@ -165,15 +158,20 @@ export class MigrationLane implements AsyncLinkOwner {
 
   opened(): void {
     if (this.#batch?.messages !== undefined) this.#send();
+    this.#state.turnMeter?.lap();
   }
 
   acknowledged(): void {
     this.#touch();
     this.#goOn();
+    this.#state.turnMeter?.lap();
   }
 
   drained(): void {
+    // A large string has no ACK until all of it is there.
+    this.#activeMs = this.#state.clock.monotonic();
     this.#goOn();
+    this.#state.turnMeter?.lap();
   }
 
   failed(text: string): void {
@@ -268,6 +266,7 @@ export class MigrationLane implements AsyncLinkOwner {
     setImmediate(() => {
       this.#isSendScheduled = false;
       if (batch === this.#batch && this.#link?.isOpen === true) this.#send();
+      this.#state.turnMeter?.lap();
     });
   }
 

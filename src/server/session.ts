@@ -236,7 +236,7 @@ export class Session implements ConnectionOwner, ClientPort, OutputHolder {
         break;
       }
       if (out.pendingBytes > FLUSH_BYTES && this.#mustHoldBack()) return;
-      if (turn.isOver()) {
+      if (turn.isOver(decoder.argc, decoder.end - decoder.start)) {
         this.#isDeferred = true;
         this.#connection.pause();
         turn.defer(this);

@@ -12,8 +12,11 @@ import type { TurnMeter } from "./turn-meter.ts";
 
 /** A turn takes about this long at most; what is left waits for the next one. */
 const TURN_MS_MAX = 3;
-/** Requests between two looks at the clock. */
+/** Requests between two looks at the clock; a long one counts for several. */
 const CLOCK_STRIDE = 64;
+/** So many arguments, or bytes, take about as long as a small request. */
+const ARGUMENTS_SHIFT = 2;
+const BYTES_SHIFT = 13;
 
 /** What a turn asks of a session. */
 export interface TurnSession {
@@ -46,9 +49,13 @@ export class Turn {
     if (this.#meter !== undefined) this.#scheduleEnd();
   }
 
-  /** Asked after each request: it is time to let others go on. */
-  isOver(): boolean {
-    if (--this.#stride > 0) return this.#isOver;
+  /**
+   * Asked after each request: it is time to let others go on.
+   * @param argc arguments of the request @param bytes its length
+   */
+  isOver(argc: number, bytes: number): boolean {
+    this.#stride -= 1 + (argc >>> ARGUMENTS_SHIFT) + (bytes >>> BYTES_SHIFT);
+    if (this.#stride > 0) return this.#isOver;
     this.#stride = CLOCK_STRIDE;
     const now = this.#server.clock.monotonic();
     if (Number.isNaN(this.#startedMs)) {
