@@ -59,7 +59,7 @@ export async function drainAsync(
     const { moved, left } = readCounts(reply);
     port.progress(slotId, db, moved, left);
     if (left === 0) return true;
-    if (port.intervalMs > 0) await port.wait(port.intervalMs);
+    await port.pause();
   }
   return false;
 }

@@ -54,6 +54,7 @@ export interface MovePort {
   readonly intervalMs: number;
   /** Takes that pause, on average over many calls. */
   pause(): Promise<void>;
+  wait(ms: number): Promise<void>;
   /** Told after every call. */
   progress(slotId: number, db: number, keysMoved: number, keysLeft: number): void;
   monotonic(): number;

@@ -269,6 +269,7 @@ export class SlotEngine {
         return engine.#intervalUs / 1000;
       },
       pause: () => engine.#pause(),
+      wait,
       progress: (slotId, db, moved, left) => engine.#progress(slotId, db, moved, left),
       monotonic,
       timeoutMs: engine.#options.timeoutMs,

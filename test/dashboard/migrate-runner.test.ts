@@ -15,6 +15,7 @@ import { ErrorReply, type Reply } from "../../src/resp/reply.ts";
 class Source {
   readonly sent: string[] = [];
   pauses = 0;
+  readonly waits: number[] = [];
   permit: MovePermit = { from: "a:1", to: "b:2" };
   answer: ((args: readonly unknown[]) => Reply) | undefined;
   inFlight = 0;
@@ -57,6 +58,7 @@ class Source {
       pause: async () => {
         this.pauses++;
       },
+      wait: async (ms) => void this.waits.push(ms),
       progress: (_, db, moved, left) => {
         this.progress.push([db, moved, left]);
       },

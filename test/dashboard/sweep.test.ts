@@ -53,6 +53,7 @@ class StockSource {
       waitPaused: async () => this.permits.clear(),
       intervalMs: 0,
       pause: async () => void this.pauses++,
+      wait: () => Promise.resolve(),
       progress: (...numbers) => void this.progress.push(numbers),
       monotonic: () => 0,
       timeoutMs: 30_000,

@@ -157,6 +157,7 @@ test("A source that cannot keep its changes fails the batch instead of losing th
   const { target, source, mover, other } = await inFlight();
   source.state.journal = {
     refusal: "MISCONF Errors writing to the AOF file: disk full",
+    bufferBytes: 0,
     append: () => {},
     commit: () => true,
     tick: () => {},
