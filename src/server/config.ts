@@ -4,6 +4,7 @@
  */
 
 import { addressOrName, type ConfigOf, type ConfigTable } from "../base/config.ts";
+import { DEFAULT_LIMITS } from "./arena/compact-limits.ts";
 import { parseSavePoints } from "./rdb/save-points.ts";
 
 function fileName(value: string): string | undefined {
@@ -198,6 +199,49 @@ export const SERVER_CONFIG = {
     default: "no",
     choices: ["no", "yes", "local"],
     comment: "Who may use DEBUG, which can stop the server: no one, all, or clients on this host.",
+  },
+  "hash-max-listpack-entries": {
+    kind: "int",
+    default: DEFAULT_LIMITS["hash-max-listpack-entries"],
+    comment:
+      "Fields up to which a hash is kept in one compact block, which is small but searched through.",
+  },
+  "hash-max-listpack-value": {
+    kind: "size",
+    default: String(DEFAULT_LIMITS["hash-max-listpack-value"]),
+    comment: "Bytes of the longest field or value of such a hash.",
+  },
+  "list-max-listpack-size": {
+    kind: "int",
+    default: DEFAULT_LIMITS["list-max-listpack-size"],
+    min: -(2 ** 31),
+    comment:
+      "How much of a list is kept in one block: that many elements, or with -1 to -5 up to 4, 8, 16, 32 or 64 KiB.",
+  },
+  "set-max-intset-entries": {
+    kind: "int",
+    default: DEFAULT_LIMITS["set-max-intset-entries"],
+    comment: "Members up to which a set of integers is kept as a compact sorted block of them.",
+  },
+  "set-max-listpack-entries": {
+    kind: "int",
+    default: DEFAULT_LIMITS["set-max-listpack-entries"],
+    comment: "Members up to which any other set is kept in one compact block.",
+  },
+  "set-max-listpack-value": {
+    kind: "size",
+    default: String(DEFAULT_LIMITS["set-max-listpack-value"]),
+    comment: "Bytes of the longest member of such a set.",
+  },
+  "zset-max-listpack-entries": {
+    kind: "int",
+    default: DEFAULT_LIMITS["zset-max-listpack-entries"],
+    comment: "Members up to which a sorted set is kept in one compact block.",
+  },
+  "zset-max-listpack-value": {
+    kind: "size",
+    default: String(DEFAULT_LIMITS["zset-max-listpack-value"]),
+    comment: "Bytes of the longest member of such a sorted set.",
   },
   "slowlog-log-slower-than": {
     kind: "int",

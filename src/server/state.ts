@@ -97,6 +97,7 @@ export class ServerState {
     this.startedMs = clock.now();
     this.databases = new Databases(config.databases, this.startedMs);
     this.snapshot = new Snapshot(this.databases);
+    this.databases.arena.limits = this.config;
     this.stats = new ServerStats();
     this.migrations = new Migrations(this);
     this.asyncMigrations = new AsyncMigrations(this);

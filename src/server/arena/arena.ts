@@ -15,6 +15,7 @@
  */
 
 import { assert } from "../../base/assert.ts";
+import { type CompactLimits, DEFAULT_LIMITS } from "./compact-limits.ts";
 
 export const CHUNK_SHIFT = 18;
 export const GRANULE_MASK = (1 << CHUNK_SHIFT) - 1;
@@ -105,6 +106,9 @@ export class Arena {
    */
   readonly notes: Uint16Array<ArrayBuffer>[] = [];
   #keepsNotes = false;
+
+  /** What those who keep collections here go by. */
+  limits: CompactLimits = DEFAULT_LIMITS;
 
   /** Bytes in blocks handed out, rounded up to what they really take. */
   usedBytes = 0;

@@ -23,6 +23,9 @@ const SETTABLE: ReadonlySet<string> = new Set<Key>([
   "appendfsync",
   "auto-aof-rewrite-min-size",
   "auto-aof-rewrite-percentage",
+  "hash-max-listpack-entries",
+  "hash-max-listpack-value",
+  "list-max-listpack-size",
   "maxclients",
   "maxmemory",
   "lfu-decay-time",
@@ -35,10 +38,24 @@ const SETTABLE: ReadonlySet<string> = new Set<Key>([
   "protected-mode",
   "requirepass",
   "save",
+  "set-max-intset-entries",
+  "set-max-listpack-entries",
+  "set-max-listpack-value",
   "slowlog-log-slower-than",
   "slowlog-max-len",
   "stop-writes-on-bgsave-error",
   "timeout",
+  "zset-max-listpack-entries",
+  "zset-max-listpack-value",
+]);
+
+/** Names that keys had before Redis 7, for CONFIG GET and SET. */
+const OLD_NAMES: ReadonlyMap<string, Key> = new Map<string, Key>([
+  ["hash-max-ziplist-entries", "hash-max-listpack-entries"],
+  ["hash-max-ziplist-value", "hash-max-listpack-value"],
+  ["list-max-ziplist-size", "list-max-listpack-size"],
+  ["zset-max-ziplist-entries", "zset-max-listpack-entries"],
+  ["zset-max-ziplist-value", "zset-max-listpack-value"],
 ]);
 
 /** What clients and tools of stock Redis read, or set to what it is, and that is fixed here. */
@@ -73,6 +90,7 @@ function shown(value: Value): string {
 
 function* allKeys(config: RuntimeConfig): Generator<readonly [key: string, value: string]> {
   for (const key of Object.keys(SERVER_CONFIG) as Key[]) yield [key, shown(config[key])];
+  for (const [name, key] of OLD_NAMES) yield [name, shown(config[key])];
   yield* FIXED;
 }
 
@@ -160,15 +178,18 @@ export function changeConfig(server: ServerState, key: string, value: Value): bo
 function set(call: Call): void {
   if (call.argc % 2 !== 0) throw new ReplyError(wrongArity("config|set"));
   const changes = new Map<string, Value>();
+  const names = new Set<string>();
   for (let i = 2; i < call.argc; i += 2) {
-    const key = argText(call, i).toLowerCase();
+    const name = argText(call, i).toLowerCase();
+    const key: string = OLD_NAMES.get(name) ?? name;
     const text = call.buf.toString("utf8", argStart(call, i + 1), argEnd(call, i + 1));
     const fixed = FIXED.get(key);
     if (fixed === undefined && !Object.hasOwn(SERVER_CONFIG, key)) {
-      const name = argText(call, i);
-      throw new ReplyError(`ERR Unknown option or number of arguments for CONFIG SET - '${name}'`);
+      const asked = argText(call, i);
+      throw new ReplyError(`ERR Unknown option or number of arguments for CONFIG SET - '${asked}'`);
     }
-    if (changes.has(key)) failSet(key, "duplicate parameter");
+    if (names.has(name)) failSet(name, "duplicate parameter");
+    names.add(name);
     if (fixed !== undefined && fixed === text) continue;
     if (!SETTABLE.has(key)) failSet(key, "can't set immutable config");
     changes.set(key, parseValue(key as Key, text));
