@@ -3,15 +3,16 @@
  *
  *   head block: word 0 form   1 first node   2 last node   3 elements   4 nodes
  *
- * Nodes are 64 bytes to 8 KiB; what is larger holds one element only. A node whose block is
- * replaced keeps its place and its elements, but not its ref.
+ * Nodes are 64 bytes to 8 KiB, or what the limit `list-max-listpack-size` says (compact-limits.ts);
+ * what is larger holds one element only. A node grows by a quarter of itself, and one that is made
+ * is small while the list is, so that a list of any length takes little more than its elements. A
+ * node whose block is replaced keeps its place and its elements, but not its ref.
  */
 
 import { type Arena, CHUNK_SHIFT, GRANULE_MASK } from "../arena/arena.ts";
 import {
   copyElements,
   createNode,
-  NODE_BYTES_MAX,
   NODE_HEADER_BYTES,
   nodeCount,
   nodeEnd,
@@ -32,6 +33,38 @@ export const NODES = 4;
 /** The only node of a list is made smaller when less than a quarter of such a block is used. */
 const SHRINK_BYTES_MIN = 256;
 
+/** A limit of this many elements, not of bytes, bounds a node's bytes, too; Redis' value. */
+const COUNTED_NODE_BYTES_MAX = 8192;
+/** What limit -1 means; each one below doubles it, down to -5. */
+const LEAST_NODE_BYTES_MAX = 4096;
+const LIMIT_LEAST = -5;
+/** The share of a block that a slide must free, or by which growing enlarges it. */
+const ROOM_DIVISOR = 4;
+/** A list of so many nodes begins another with all the room it may have. */
+const NODES_SMALL_MAX = 16;
+
+/** Bytes that nodes with more than one element are not made larger than. */
+export function nodeBytesMax(arena: Arena): number {
+  const limit = arena.limits["list-max-listpack-size"];
+  return limit >= 0
+    ? COUNTED_NODE_BYTES_MAX
+    : LEAST_NODE_BYTES_MAX << (-1 - Math.max(LIMIT_LEAST, limit));
+}
+
+/** Elements that a node may have. */
+export function nodeCountMax(arena: Arena): number {
+  const limit = arena.limits["list-max-listpack-size"];
+  return limit < 0 ? Number.POSITIVE_INFINITY : Math.max(1, limit);
+}
+
+/** Bytes of elements to begin a node with, whose first one takes `bytes`. */
+export function newNodeBytes(arena: Arena, head: number, bytes: number): number {
+  if (arena.limits["list-max-listpack-size"] >= 0) return bytes;
+  const max = nodeBytesMax(arena);
+  const share = Math.floor((max * listWord(arena, head, NODES)) / NODES_SMALL_MAX);
+  return Math.max(bytes, Math.min(max, share) - NODE_HEADER_BYTES);
+}
+
 /** Word `which` of a list's head. */
 export function listWord(arena: Arena, head: number, which: number): number {
   return arena.words[head >>> CHUNK_SHIFT]![((head & GRANULE_MASK) << 2) + which]!;
@@ -49,7 +82,7 @@ export function addToListWord(arena: Arena, head: number, which: number, change:
  * `node`, perhaps moved, with `bytes` of room behind its elements; 0 when it shall have no more.
  */
 export function roomBehind(arena: Arena, head: number, node: number, bytes: number): number {
-  if (node === 0) return 0;
+  if (node === 0 || nodeCount(arena, node) >= nodeCountMax(arena)) return 0;
   const capacity = arena.capacity(node);
   if (nodeEnd(arena, node) + bytes <= capacity) return node;
   return makeRoom(arena, head, node, bytes, capacity, false);
@@ -57,14 +90,14 @@ export function roomBehind(arena: Arena, head: number, node: number, bytes: numb
 
 /** The same before its elements. */
 export function roomBefore(arena: Arena, head: number, node: number, bytes: number): number {
-  if (node === 0) return 0;
+  if (node === 0 || nodeCount(arena, node) >= nodeCountMax(arena)) return 0;
   if (nodeStart(arena, node) - bytes >= NODE_HEADER_BYTES) return node;
   return makeRoom(arena, head, node, bytes, arena.capacity(node), true);
 }
 
 /**
- * Room at one side of a node: by moving its elements to the other when at least half of it is free
- * (so that a list used as a queue does not move them at every push), else by doubling it.
+ * Room at one side of a node: by moving its elements to the other when that frees enough (so that a
+ * list used as a queue does not move them at every push), else in a larger block.
  */
 function makeRoom(
   arena: Arena,
@@ -74,16 +107,16 @@ function makeRoom(
   capacity: number,
   before: boolean,
 ): number {
-  const used = nodeUsed(arena, node);
-  const needed = NODE_HEADER_BYTES + used + bytes;
-  if (needed > NODE_BYTES_MAX) return 0;
-  if (needed <= capacity && used <= capacity >>> 1) {
+  const max = nodeBytesMax(arena);
+  const needed = NODE_HEADER_BYTES + nodeUsed(arena, node) + bytes;
+  if (needed > max) return 0;
+  const step = Math.floor(capacity / ROOM_DIVISOR);
+  if (needed + step <= capacity) {
     slideElements(arena, node, before);
     return node;
   }
-  if (capacity >= NODE_BYTES_MAX) return 0;
-  const size = Math.min(NODE_BYTES_MAX, Math.max(needed, 2 * capacity));
-  const moved = moveNode(arena, head, node, size);
+  if (capacity >= max) return 0;
+  const moved = moveNode(arena, head, node, Math.min(max, Math.max(needed, capacity + step)));
   if (before) slideElements(arena, moved, true);
   return moved;
 }

@@ -16,8 +16,6 @@ import { type Arena, CHUNK_SHIFT, GRANULE_MASK } from "../arena/arena.ts";
 import type { ByteRange } from "./byte-range.ts";
 
 export const NODE_HEADER_BYTES = 20;
-/** Nodes with more than one element are not made larger than this: one page of the arena. */
-export const NODE_BYTES_MAX = 8192;
 const NODE_BYTES_MIN = 64;
 
 const PREVIOUS = 0;

@@ -1,5 +1,5 @@
 /**
- * Lists: a chain of nodes in the arena, each with some 8 KiB of packed elements (list-node.ts); an
+ * Lists: a chain of nodes in the arena, each with up to 8 KiB of packed elements (list-node.ts); an
  * element that is larger has a node of its own. Push and pop at both ends are O(1), an index is
  * found by skipping nodes from the nearer end.
  *
@@ -18,6 +18,9 @@ import {
   linkNode,
   listWord,
   NODES,
+  newNodeBytes,
+  nodeBytesMax,
+  nodeCountMax,
   roomBefore,
   roomBehind,
   setListWord,
@@ -32,7 +35,6 @@ import {
   dropLast,
   elementBytes,
   insertElement,
-  NODE_BYTES_MAX,
   NODE_HEADER_BYTES,
   nodeCount,
   nodeEnd,
@@ -51,9 +53,6 @@ import {
 import type { ValueType } from "./value-type.ts";
 
 const HEAD_BYTES = 32;
-/** Two neighbours become one when their elements fit in half a node. */
-const MERGED_BYTES_MAX = NODE_BYTES_MAX / 2;
-
 /** An empty list. */
 export function createList(arena: Arena): number {
   const head = arena.alloc(HEAD_BYTES);
@@ -89,12 +88,6 @@ export function pushFirst(arena: Arena, head: number, buf: Buffer, from: number,
   }
   prependElement(arena, node, buf, from, to);
   addToListWord(arena, head, COUNT, 1);
-}
-
-/** The first node starts small; one that follows a full node will be full soon itself. */
-function newNodeBytes(arena: Arena, head: number, bytes: number): number {
-  if (listWord(arena, head, NODES) === 0) return bytes;
-  return Math.max(bytes, NODE_BYTES_MAX - NODE_HEADER_BYTES);
 }
 
 /** Removes the first `count` elements, at most all. */
@@ -309,8 +302,11 @@ function splitNode(arena: Arena, head: number, node: number, position: number): 
   return node;
 }
 
+/** Two neighbours become one when their elements fit in half a node. */
 function fitTogether(arena: Arena, a: number, b: number): boolean {
-  return nodeUsed(arena, a) + nodeUsed(arena, b) + NODE_HEADER_BYTES <= MERGED_BYTES_MAX;
+  const bytes = nodeUsed(arena, a) + nodeUsed(arena, b) + NODE_HEADER_BYTES;
+  const count = nodeCount(arena, a) + nodeCount(arena, b);
+  return bytes <= nodeBytesMax(arena) / 2 && count <= nodeCountMax(arena) / 2;
 }
 
 /** Puts the elements of two neighbours in one node, which is returned. */
