@@ -19,8 +19,11 @@ import {
 export interface BesideRedis {
   /** Runs a script (see `parseScript`) on both; throws at the first reply that differs. */
   compare(script: string): Promise<void>;
-  /** The same for steps; `note` is said with a difference: the seed that made them. */
-  compareSteps(steps: readonly Step[], note?: string): Promise<void>;
+  /**
+   * The same for steps; `note` is said with a difference: the seed that made them. `own` is for
+   * what a test must set up first on ours alone.
+   */
+  compareSteps(steps: readonly Step[], note?: string, own?: OwnServer): Promise<void>;
   /** Replies of the redis-server alone, which keeps what the last test left. */
   askStock(...commands: readonly (readonly Word[])[]): Promise<Buffer[]>;
 }
@@ -32,9 +35,13 @@ export function besideRedis(): BesideRedis {
     stock = await StockRedis.start();
   });
   afterAll(() => stock.stop());
-  const compareFromEmpty = async (steps: readonly Step[], note = ""): Promise<void> => {
+  const compareFromEmpty = async (
+    steps: readonly Step[],
+    note = "",
+    own = new OwnServer(),
+  ): Promise<void> => {
     await stock.askAll([["FLUSHALL"], ["SELECT", "0"]]);
-    await compareSteps(new OwnServer(), stock, steps, note);
+    await compareSteps(own, stock, steps, note);
   };
   return {
     compare: (script) => compareFromEmpty(parseScript(script)),

@@ -4,11 +4,12 @@
  *
  *   key ──> elements ──BY──> weights ──> order ──LIMIT──> GET ──> reply | list
  *
- * Elements and weights stay where they lie: what is ordered are indexes. Source of texts and
- * details: Redis 7.0 src/sort.c. Where Redis compares by the locale (ALPHA), we compare bytes.
+ * Elements and weights stay where they lie, but for members of sets, which a walk shows one at a
+ * time; what is ordered are indexes. Source of texts and details: Redis 7.0 src/sort.c. Where Redis
+ * compares by the locale (ALPHA), we compare bytes.
  */
 
-import { compareBytes } from "../../base/bytes.ts";
+import { compareBytes, EMPTY_BYTES } from "../../base/bytes.ts";
 import {
   entryKind,
   entryMemory,
@@ -94,11 +95,17 @@ function starOf(call: Call, i: number): number {
   return -1;
 }
 
+/** Copies are kept in buffers of this size, or in one of their own. */
+const COPIES_BYTES = 64 * 1024;
+
 /** Byte ranges by number; -1 as a start means there is none. */
 class Ranges {
   readonly #bytes: (Buffer | undefined)[] = [];
   readonly #starts: number[] = [];
   readonly #ends: number[] = [];
+  /** Holds `#copied` bytes of copies. */
+  #copies = EMPTY_BYTES;
+  #copied = 0;
 
   get length(): number {
     return this.#starts.length;
@@ -108,6 +115,20 @@ class Ranges {
     this.#bytes.push(bytes);
     this.#starts.push(start);
     this.#ends.push(end);
+  }
+
+  /** Adds the bytes themselves: of what is shown only until the next one is. */
+  addCopy({ bytes, start, end }: ByteRange): void {
+    const length = end - start;
+    if (this.#copied + length > this.#copies.length) {
+      this.#copies = Buffer.allocUnsafeSlow(Math.max(length, COPIES_BYTES));
+      this.#copied = 0;
+    }
+    bytes.copy(this.#copies, this.#copied, start, end);
+    this.#bytes.push(this.#copies);
+    this.#starts.push(this.#copied);
+    this.#copied += length;
+    this.#ends.push(this.#copied);
   }
 
   addNone(): void {
@@ -158,7 +179,7 @@ function readElements(call: Call, entry: number, isBackward: boolean): Ranges {
       break;
     case SET:
       setWalk.begin(arena, head);
-      while (setWalk.next()) elements.add(setWalk.member);
+      while (setWalk.next()) elements.addCopy(setWalk.member);
       break;
     default:
       zsetWalk.begin(arena, head, isBackward ? zsetLength(arena, head) - 1 : 0, isBackward);

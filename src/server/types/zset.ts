@@ -1,9 +1,11 @@
 /**
- * Sorted sets: members with scores. A dictionary of the arena finds a member, a skiplist keeps the
- * order; an entry of the dictionary names its node, the node its entry and the score.
+ * Sorted sets: members with scores. Small ones lie in one block (packed-zset.ts). In large ones a
+ * dictionary of the arena finds a member, a skiplist keeps the order; an entry of the dictionary
+ * names its node, the node its entry and the score. Which one it is only this file knows.
  *
+ *   head ──> block                                    FORM_PACKED
  *   head ──> dictionary ──> entry (member) ⇄ node (score)
- *        └─> skiplist ────────────────────────^
+ *        └─> skiplist ────────────────────────^       FORM_TABLE
  *
  * Named by the ref of a head block (head.ts); `head` below is that ref. Order is by score, then by
  * member bytes; ranks count from 0. Ranges of scores and of members are ranges of ranks: find the
@@ -22,7 +24,41 @@ import {
 } from "../arena/dict.ts";
 import { createEntry, entryValueWord, kindFlags, setEntryValueWord } from "../arena/entry.ts";
 import { type ByteRange, createByteRange } from "./byte-range.ts";
-import { createHead, FORM_TABLE, headBody, headSecond } from "./head.ts";
+import {
+  createHead,
+  FORM_PACKED,
+  FORM_TABLE,
+  headBody,
+  headCount,
+  headForm,
+  headSecond,
+  headWidth,
+  setHead,
+} from "./head.ts";
+import {
+  copyPacked,
+  freeBlock,
+  freePacked,
+  PACKED_BYTES_MAX,
+  packedBytes,
+  packedUsed,
+  showString,
+  stringBytes,
+} from "./packed.ts";
+import {
+  changeScore,
+  countMembersBelow,
+  countScoresBelow,
+  createPackedZset,
+  insertMember,
+  makeFit,
+  memberPosition,
+  PackedZsetWalk,
+  packedRank,
+  removeMembers,
+  SCORE_BYTES_MAX,
+  scoreAt,
+} from "./packed-zset.ts";
 import {
   countBelowMember,
   countBelowScore,
@@ -52,12 +88,16 @@ export const MEMBER_ADDED = 2;
 
 /** An empty sorted set. */
 export function createZset(arena: Arena): number {
-  return createHead(arena, FORM_TABLE, createDict(arena), createSkiplist(arena));
+  return createPackedZset(arena);
+}
+
+function isTable(arena: Arena, head: number): boolean {
+  return headForm(arena, head) === FORM_TABLE;
 }
 
 /** Members held. */
 export function zsetLength(arena: Arena, head: number): number {
-  return dictCount(arena, headBody(arena, head));
+  return isTable(arena, head) ? dictCount(arena, headBody(arena, head)) : headCount(arena, head);
 }
 
 function find(arena: Arena, head: number, buf: Buffer, from: number, to: number): number {
@@ -76,6 +116,10 @@ export function zsetScore(
   from: number,
   to: number,
 ): number {
+  if (!isTable(arena, head)) {
+    const rank = packedRank(arena, head, buf, from, to);
+    return rank < 0 ? Number.NaN : scoreAt(arena, head, rank);
+  }
   const entry = find(arena, head, buf, from, to);
   return entry === 0 ? Number.NaN : entryScore(arena, entry);
 }
@@ -92,8 +136,52 @@ export function zsetSet(
   to: number,
   score: number,
 ): number {
-  const dict = headBody(arena, head);
-  const skiplist = headSecond(arena, head);
+  if (!isTable(arena, head)) {
+    makeFit(arena, head, score);
+    const rank = packedRank(arena, head, buf, from, to);
+    if (rank >= 0) return changePacked(arena, head, rank, buf, from, to, score);
+    if (staysPacked(arena, head, to - from)) {
+      insertMember(arena, head, buf, from, to, score);
+      return MEMBER_ADDED;
+    }
+    toTable(arena, head);
+  }
+  return setInTable(arena, headBody(arena, head), headSecond(arena, head), buf, from, to, score);
+}
+
+function changePacked(
+  arena: Arena,
+  head: number,
+  rank: number,
+  buf: Buffer,
+  from: number,
+  to: number,
+  score: number,
+): number {
+  if (scoreAt(arena, head, rank) === score) return SCORE_SAME;
+  changeScore(arena, head, rank, buf, from, to, score);
+  return SCORE_CHANGED;
+}
+
+/** One member more leaves the set within the limits of its packed form. */
+function staysPacked(arena: Arena, head: number, memberBytes: number): boolean {
+  const { limits } = arena;
+  return (
+    headCount(arena, head) < limits["zset-max-listpack-entries"] &&
+    memberBytes <= limits["zset-max-listpack-value"] &&
+    packedUsed(arena, head) + stringBytes(memberBytes) + SCORE_BYTES_MAX <= PACKED_BYTES_MAX
+  );
+}
+
+function setInTable(
+  arena: Arena,
+  dict: number,
+  skiplist: number,
+  buf: Buffer,
+  from: number,
+  to: number,
+  score: number,
+): number {
   const hash = memberHash(buf, from, to);
   const found = dictFind(arena, dict, hash, buf, from, to);
   if (found === 0) {
@@ -110,6 +198,20 @@ export function zsetSet(
   return SCORE_CHANGED;
 }
 
+const convertWalk = new PackedZsetWalk();
+
+function toTable(arena: Arena, head: number): void {
+  const dict = createDict(arena);
+  const skiplist = createSkiplist(arena);
+  convertWalk.begin(arena, head, 0, false);
+  while (convertWalk.next()) {
+    const { bytes, start, end } = convertWalk.member;
+    setInTable(arena, dict, skiplist, bytes, start, end, convertWalk.score);
+  }
+  freeBlock(arena, head);
+  setHead(arena, head, FORM_TABLE, 0, dict, skiplist, 0);
+}
+
 /** Removes the member `buf[from, to)`. Returns whether it was there. */
 export function zsetRemove(
   arena: Arena,
@@ -118,6 +220,11 @@ export function zsetRemove(
   from: number,
   to: number,
 ): boolean {
+  if (!isTable(arena, head)) {
+    const rank = packedRank(arena, head, buf, from, to);
+    if (rank >= 0) removeMembers(arena, head, rank, 1);
+    return rank >= 0;
+  }
   const entry = find(arena, head, buf, from, to);
   if (entry === 0) return false;
   const skiplist = headSecond(arena, head);
@@ -135,6 +242,7 @@ export function zsetRank(
   from: number,
   to: number,
 ): number {
+  if (!isTable(arena, head)) return packedRank(arena, head, buf, from, to);
   const entry = find(arena, head, buf, from, to);
   if (entry === 0) return -1;
   return rankOf(arena, headSecond(arena, head), entryScore(arena, entry), buf, from, to);
@@ -147,6 +255,7 @@ export function zsetCountBelowScore(
   score: number,
   orEqual: boolean,
 ): number {
+  if (!isTable(arena, head)) return countScoresBelow(arena, head, score, orEqual);
   return countBelowScore(arena, headSecond(arena, head), score, orEqual);
 }
 
@@ -162,12 +271,17 @@ export function zsetCountBelowMember(
   to: number,
   orEqual: boolean,
 ): number {
+  if (!isTable(arena, head)) return countMembersBelow(arena, head, buf, from, to, orEqual);
   return countBelowMember(arena, headSecond(arena, head), buf, from, to, orEqual);
 }
 
 /** Removes the `count` members from `rank` on, which all exist. */
 export function zsetRemoveRanks(arena: Arena, head: number, rank: number, count: number): void {
   if (count === 0) return;
+  if (!isTable(arena, head)) {
+    removeMembers(arena, head, rank, count);
+    return;
+  }
   const dict = headBody(arena, head);
   removeRanks(arena, headSecond(arena, head), rank, count, (entry) => {
     dictRemove(arena, dict, entry);
@@ -184,6 +298,11 @@ export function zsetRandom(
   random: () => number,
   member: ByteRange,
 ): number {
+  if (!isTable(arena, head)) {
+    const rank = Math.floor(random() * headCount(arena, head));
+    showString(arena, head, memberPosition(arena, head, rank), member);
+    return scoreAt(arena, head, rank);
+  }
   const entry = tableRandom(arena, headBody(arena, head), random);
   showName(arena, entry, member);
   return entryScore(arena, entry);
@@ -197,7 +316,9 @@ export class ZsetWalk {
   readonly member: ByteRange = createByteRange();
   score = 0;
   readonly #table = new TableWalk();
+  readonly #packed = new PackedZsetWalk(this.member);
   #arena: Arena | undefined;
+  #isTable = false;
   #isScan = false;
   #isBackward = false;
   /** To be shown next; 0 after the last one. */
@@ -206,25 +327,41 @@ export class ZsetWalk {
   /** @param rank of the first member shown; one that does not exist shows none */
   begin(arena: Arena, head: number, rank = 0, isBackward = false): void {
     this.#arena = arena;
+    this.#isTable = isTable(arena, head);
     this.#isScan = false;
     this.#isBackward = isBackward;
+    if (!this.#isTable) {
+      this.#packed.begin(arena, head, rank, isBackward);
+      return;
+    }
     const exists = rank >= 0 && rank < zsetLength(arena, head);
     this.#node = exists ? nodeAtRank(arena, headSecond(arena, head), rank) : 0;
   }
 
   /**
    * Instead of `begin`: goes through the members of one step of a scan, in no particular order.
+   * Small sorted sets have one step.
    * @param cursor 0 to start, then what the last step answered
    * @returns the next cursor (u32); 0 when this step is the last
    */
   beginScan(arena: Arena, head: number, cursor: number): number {
+    if (!isTable(arena, head)) {
+      this.begin(arena, head);
+      return 0;
+    }
     this.#arena = arena;
+    this.#isTable = true;
     this.#isScan = true;
     return this.#table.beginScan(arena, headBody(arena, head), cursor);
   }
 
   /** Shows the next member and its score; false after the last one. */
   next(): boolean {
+    if (!this.#isTable) {
+      const isThere = this.#packed.next();
+      this.score = this.#packed.score;
+      return isThere;
+    }
     const arena = this.#arena!;
     const node = this.#isScan ? this.#scanned() : this.#node;
     if (node === 0) return false;
@@ -240,8 +377,11 @@ export class ZsetWalk {
   }
 }
 
+// -- for the key space ----------------------------------------------------------------------------
+
 /** Frees about `budget` members, then the sorted set. See ValueType.release. */
 export function freeZset(arena: Arena, head: number, budget: number): number {
+  if (!isTable(arena, head)) return freePacked(arena, head, budget);
   const left = dictDrain(arena, headBody(arena, head), budget, (entry) => {
     arena.free(entryValueWord(arena, entry));
     arena.free(entry);
@@ -254,17 +394,20 @@ export function freeZset(arena: Arena, head: number, budget: number): number {
 
 /** A copy of a sorted set; its ref. */
 export function copyZset(arena: Arena, head: number): number {
-  const copy = createZset(arena);
+  if (!isTable(arena, head)) return copyPacked(arena, head, FORM_PACKED, headWidth(arena, head));
+  const dict = createDict(arena);
+  const skiplist = createSkiplist(arena);
   const walk = new ZsetWalk();
   walk.begin(arena, head, 0, false);
   while (walk.next()) {
-    const { member, score } = walk;
-    zsetSet(arena, copy, member.bytes, member.start, member.end, score);
+    const { bytes, start, end } = walk.member;
+    setInTable(arena, dict, skiplist, bytes, start, end, walk.score);
   }
-  return copy;
+  return createHead(arena, FORM_TABLE, 0, dict, skiplist);
 }
 
 function zsetBytes(arena: Arena, head: number, samples: number): number {
+  if (!isTable(arena, head)) return packedBytes(arena, head);
   const table = tableBytes(arena, headBody(arena, head), samples);
   return arena.capacity(head) + table + skiplistBytes(arena, headSecond(arena, head), samples);
 }
@@ -274,6 +417,6 @@ export const ZSET_TYPE: ValueType = {
   name: "zset",
   release: freeZset,
   copy: copyZset,
-  encoding: () => "skiplist",
+  encoding: (arena, head) => (isTable(arena, head) ? "skiplist" : "listpack"),
   bytes: zsetBytes,
 };
