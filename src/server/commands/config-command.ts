@@ -113,38 +113,46 @@ function get(call: Call): void {
   }
 }
 
-function failSet(key: string, reason: string): never {
-  throw new ReplyError(`ERR CONFIG SET failed (possibly related to argument '${key}') - ${reason}`);
+function failSet(name: string, reason: string): never {
+  throw new ReplyError(
+    `ERR CONFIG SET failed (possibly related to argument '${name}') - ${reason}`,
+  );
 }
 
-/** `text` as a value of `key`. @throws ReplyError naming the rule it breaks */
-function parseValue(key: Key, text: string): Value {
+const NO_SIZE = "argument must be a memory value";
+
+/**
+ * `text` as a value of `key`, which was called `name`.
+ * @throws ReplyError naming the rule it breaks
+ */
+function parseValue(key: Key, name: string, text: string): Value {
   const row: ServerRow = SERVER_CONFIG[key];
   switch (row.kind) {
     case "string":
       if (key === "save") return parseSave(text);
       return text;
     case "bool":
-      if (text !== "yes" && text !== "no") failSet(key, "argument must be 'yes' or 'no'");
+      if (text !== "yes" && text !== "no") failSet(name, "argument must be 'yes' or 'no'");
       return text === "yes";
     case "choice": {
       const choices: readonly string[] = row.choices;
       if (!choices.includes(text)) {
-        failSet(key, `argument(s) must be one of the following: ${choices.join(", ")}`);
+        failSet(name, `argument(s) must be one of the following: ${choices.join(", ")}`);
       }
       return text;
     }
     case "int": {
       const value = /^-?\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-      if (Number.isNaN(value)) failSet(key, "argument couldn't be parsed into an integer");
-      return checkBounds(key, value, row);
+      if (Number.isNaN(value)) failSet(name, "argument couldn't be parsed into an integer");
+      return checkBounds(name, value, row);
     }
     case "size":
+      if (text.startsWith("-")) failSet(name, NO_SIZE);
       try {
-        return checkBounds(key, parseSize(text), row);
+        return checkBounds(name, parseSize(text), row);
       } catch (error) {
         if (error instanceof ReplyError) throw error;
-        return failSet(key, "argument must be a memory value");
+        return failSet(name, NO_SIZE);
       }
   }
 }
@@ -156,10 +164,10 @@ function parseSave(text: string): string {
   return points.map(({ seconds, changes }) => `${seconds} ${changes}`).join(" ");
 }
 
-function checkBounds(key: string, value: number, row: NumberRow): number {
+function checkBounds(name: string, value: number, row: NumberRow): number {
   const { min, max } = boundsOf(row);
   if (value >= min && value <= max) return value;
-  return failSet(key, `argument must be between ${min} and ${max} inclusive`);
+  return failSet(name, `argument must be between ${min} and ${max} inclusive`);
 }
 
 /**
@@ -191,8 +199,8 @@ function set(call: Call): void {
     if (names.has(name)) failSet(name, "duplicate parameter");
     names.add(name);
     if (fixed !== undefined && fixed === text) continue;
-    if (!SETTABLE.has(key)) failSet(key, "can't set immutable config");
-    changes.set(key, parseValue(key as Key, text));
+    if (!SETTABLE.has(key)) failSet(name, "can't set immutable config");
+    changes.set(key, parseValue(key as Key, name, text));
   }
   for (const [key, value] of changes) changeConfig(call.server, key, value);
   call.out.ok();
