@@ -155,7 +155,9 @@ export function writeString(
 export function reserve(arena: Arena, head: number, added: number): void {
   const block = headBody(arena, head);
   const needed = packedUsed(arena, head) + added;
-  if (block === 0 || needed > arena.capacity(block)) moveBlock(arena, head, needed);
+  if (block === 0 || needed > arena.capacity(block)) {
+    moveBlock(arena, head, block === 0 ? needed : needed + (needed >>> 3));
+  }
 }
 
 /**
