@@ -2,18 +2,17 @@
  * The connection over which one database's keys leave for one target, asynchronously: requests of
  * SLOTSRESTORE-ASYNC* go out, an ACK for each comes back, in order.
  *
- *   dial ──> AUTH, CLIENT INFO, CLIENT KILL of failed links ──> open: SELECT, messages ...
- *     └───────────────┴── failure: the owner hears why              └──> idle ──> close
+ *   dial ──> AUTH ──> introduction ──> open: SELECT, messages ...
+ *     └───────┴────────────┴── failure: the owner hears why └──> idle ──> close
  *
- * No key leaves before the target has said under which address it knows the link, as only then a
- * link that failed can be ended there (failed-links.ts). Anything but an ACK of success is a
+ * The introduction (link-introduction.ts) has the target close what is left of earlier links of
+ * this database, so that no old copy of a key arrives late. Anything but an ACK of success is a
  * failure: the link closes at once, and nothing the target sends is ever executed. To clients the
  * link shows as one of them: it is listed, counted and can be killed.
  * Source: Codis extern/redis-3.2.11/src/slots_async.c.
  */
 
 import { CodisError } from "../base/errors.ts";
-import { Fifo } from "../base/fifo.ts";
 import { withoutArguments } from "../commands/family.ts";
 import type { Connection, ConnectionOwner } from "../net/connection.ts";
 import { dial } from "../net/dial.ts";
@@ -22,6 +21,7 @@ import { ErrorReply, type Reply } from "../resp/reply.ts";
 import { ReplyDecoder } from "../resp/reply-decoder.ts";
 import { ACK } from "./ack.ts";
 import { Client, type ClientPort } from "./client.ts";
+import { LinkIntroduction } from "./link-introduction.ts";
 import type { ServerState } from "./state.ts";
 
 /** How long a target may take to accept, and the call's timeout when that is less. */
@@ -32,6 +32,7 @@ const ANSWER_BYTES_MAX = 64 * 1024;
 const SHOWN_CHARS_MAX = 256;
 
 const CLOSED = "ERR interrupted: connection closed";
+const NO_PASSWORD = "NOAUTH Authentication required.";
 
 /** Whom the link tells. */
 export interface AsyncLinkOwner {
@@ -43,8 +44,6 @@ export interface AsyncLinkOwner {
   /** The link is of no use any more. @param text of the error for who waits, without `-` */
   failed(text: string): void;
 }
-
-type Step = "auth" | "info" | "kill";
 
 export class AsyncLink implements ConnectionOwner, ClientPort {
   readonly host: string;
@@ -58,23 +57,33 @@ export class AsyncLink implements ConnectionOwner, ClientPort {
 
   readonly #owner: AsyncLinkOwner;
   readonly #state: ServerState;
-  readonly #toKill: string[];
-  readonly #steps = new Fifo<Step>();
+  readonly #failed: string[];
+  readonly #introduction: LinkIntroduction;
+  #isIntroducing = false;
   readonly #decoder = new ReplyDecoder();
   #connection: Connection | undefined;
   #client: Client | undefined;
   #isClosed = false;
-  /** Ours, as the target sees it. */
-  #seenAs: string | undefined;
   /** Of an answer that has not come whole. */
   #receivedBytes = 0;
 
-  constructor(owner: AsyncLinkOwner, state: ServerState, host: string, port: string) {
+  /** @param dbIndex the database whose keys it takes: each has one link at a time */
+  constructor(
+    owner: AsyncLinkOwner,
+    state: ServerState,
+    target: { readonly host: string; readonly port: string },
+    dbIndex: number,
+  ) {
+    const { host, port } = target;
+    const address = `${host}:${port}`;
     this.#owner = owner;
     this.#state = state;
     this.host = host;
     this.port = port;
-    this.#toKill = state.failedLinks.of(`${host}:${port}`);
+    this.#failed = state.failedLinks.of(address);
+    const name = state.linkNames.next(`async ${dbIndex} ${address}`);
+    const { log } = state;
+    this.#introduction = new LinkIntroduction({ target: address, name, failed: this.#failed, log });
   }
 
   /** Starts to connect; ends in `opened` or `failed` of the owner. */
@@ -102,15 +111,15 @@ export class AsyncLink implements ConnectionOwner, ClientPort {
     this.#client = new Client(id, this, { address, localAddress }, true, databases.nowMs);
     this.#client.lastCommand = ACK.toLowerCase();
     this.#state.clients.set(id, this.#client);
-    if (config.requirepass !== "") this.#ask("auth", "SLOTSRESTORE-ASYNC-AUTH", config.requirepass);
-    this.#ask("info", "CLIENT", "INFO");
-    for (const failed of this.#toKill) this.#ask("kill", "CLIENT", "KILL", failed);
+    if (config.requirepass === "") this.#beginIntroduction();
+    else this.#request(["SLOTSRESTORE-ASYNC-AUTH", config.requirepass]);
     connection.markDirty();
   }
 
-  #ask(step: Step, ...words: string[]): void {
-    this.#steps.push(step);
-    this.#request(words);
+  #beginIntroduction(): void {
+    this.#isIntroducing = true;
+    this.#introduction.begin(this.#connection!.out);
+    this.#connection!.markDirty();
   }
 
   #request(words: readonly string[]): void {
@@ -166,6 +175,10 @@ export class AsyncLink implements ConnectionOwner, ClientPort {
     return this.#receivedBytes;
   }
 
+  abort(reason: string): void {
+    this.#fail(`ERR interrupted: ${reason}`);
+  }
+
   authenticated(): void {}
   answer(): void {}
   executeAgain(): void {}
@@ -173,6 +186,23 @@ export class AsyncLink implements ConnectionOwner, ClientPort {
   // -- ConnectionOwner --------------------------------------------------------------------------
 
   onData(chunk: Buffer): void {
+    if (this.#isIntroducing) this.#introduced(chunk);
+    else this.#acknowledged(chunk);
+  }
+
+  #introduced(chunk: Buffer): void {
+    const connection = this.#connection!;
+    const progress = this.#introduction.receive(chunk, connection.out);
+    if (connection.backlogBytes > 0) connection.markDirty();
+    if (progress === "noauth") this.#refused(NO_PASSWORD);
+    else if (progress === "broken") this.#refused("what is no answer");
+    if (progress !== "open") return;
+    this.#isIntroducing = false;
+    this.isOpen = true;
+    this.#owner.opened();
+  }
+
+  #acknowledged(chunk: Buffer): void {
     this.#receivedBytes += chunk.length;
     this.#decoder.feed(chunk);
     const { outstanding } = this;
@@ -217,19 +247,7 @@ export class AsyncLink implements ConnectionOwner, ClientPort {
       this.#refused("more than it was asked");
       return;
     }
-    const step = this.#steps.shift();
-    if (step === "info") this.#seenAs = /(?:^| )addr=(\S+)/.exec(String(reply))?.[1];
-    else if (step === "kill") this.#killed(reply);
-    else if (!this.#isSuccess(reply)) return;
-    if (step === undefined || this.#steps.length > 0) return;
-    this.isOpen = true;
-    this.#owner.opened();
-  }
-
-  /** Any answer will do, as the connection is closed or was gone already, but that we may not ask. */
-  #killed(reply: Reply): void {
-    if (reply instanceof ErrorReply && reply.text.startsWith("NOAUTH")) return;
-    this.#toKill.shift();
+    if (this.#isSuccess(reply) && !this.isOpen) this.#beginIntroduction();
   }
 
   /** @returns false when it is not, which ends the link */
@@ -266,7 +284,7 @@ export class AsyncLink implements ConnectionOwner, ClientPort {
   #abandon(): void {
     const connection = this.#connection;
     if (this.isOpen && this.outstanding > 0) {
-      this.#toKill.push(this.#seenAs ?? connection!.localAddress);
+      this.#failed.push(this.#introduction.seenAs ?? connection!.localAddress);
     }
     this.#finish(() => connection?.destroy());
   }

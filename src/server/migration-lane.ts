@@ -214,7 +214,7 @@ export class MigrationLane implements AsyncLinkOwner {
       return;
     }
     this.#dropLink();
-    this.#link = new AsyncLink(this, this.#state, host, port);
+    this.#link = new AsyncLink(this, this.#state, { host, port }, this.#db.index);
     this.#link.connect(timeoutMs);
   }
 
