@@ -106,9 +106,17 @@ function notWrapped(name: string): string {
   return `*2\r\n:-1\r\n-${text} (${name})\r\n`;
 }
 
-/** Payloads in version 6: a list a b c d e, and a set of a. */
+/** Payloads in version 6: a list a b c d e, a set of a, and one of 1 2 3. */
 const OBJECT_ABCDE = "0105016101620163016401650600ecaef7b6003f4429";
 const OBJECT_SET_A = "020101610600f47b81feb18726fe";
+const OBJECT_SET_123 = "0203c001c002c0030600bb341253e7512fcf";
+/** What a payload of the set 2 3 5 a b is read as. */
+const SET_OF_FIVE = {
+  kind: "set",
+  text: "",
+  items: [],
+  entries: ["2", "3", "5", "a", "b"].map((member) => [member, ""]),
+};
 
 const SELECT_0 = ["SLOTSRESTORE-ASYNC-SELECT", "0"];
 
@@ -145,10 +153,6 @@ function objectOf(key: string, payloadHex: string): string {
   return `*2\r\n*3\r\n${command}$6\r\ndelete\r\n${name}*5\r\n${command}${object}`;
 }
 
-/** A set of three in chunks of one, in no particular order. */
-const CHUNKS_OF_THREE =
-  /^\*6\r\n\*3\r\n\$18\r\nSLOTSRESTORE-ASYNC\r\n\$6\r\ndelete\r\n(\$2\r\nsi\r\n)(\*6\r\n\$18\r\nSLOTSRESTORE-ASYNC\r\n\$4\r\ndict\r\n\1\$4\r\n3000\r\n\$1\r\n3\r\n\$1\r\n[123]\r\n){3}\*5\r\n\$18\r\nSLOTSRESTORE-ASYNC\r\n\$4\r\ndict\r\n\1\$4\r\n3000\r\n\$1\r\n3\r\n\*4\r\n\$18\r\nSLOTSRESTORE-ASYNC\r\n\$6\r\nexpire\r\n\1\$1\r\n0\r\n$/;
-
 /** A link whose target has accepted it and said nothing, with three keys waiting. */
 const STATUS_UNANSWERED =
   /^\*18\r\n\$4\r\nhost\r\n\$9\r\n127.0.0.1\r\n\$4\r\nport\r\n\$\d\r\n\d+\r\n\$4\r\nused\r\n\$1\r\n0\r\n\$7\r\ntimeout\r\n\$5\r\n30000\r\n\$7\r\nlastuse\r\n\$13\r\n\d+\r\n\$13\r\nsince_lastuse\r\n\$\d\r\n\d+\r\n\$12\r\nsending_msgs\r\n\$1\r\n[01]\r\n\$15\r\nblocked_clients\r\n\$1\r\n[13]\r\n\$16\r\nbatched_iterator\r\n\*16\r\n\$4\r\nkeys\r\n\*2\r\n\$1\r\n3\r\n\*3\r\n\$1\r\nk\r\n\$4\r\n\{t\}1\r\n\$4\r\n\{t\}2\r\n\$7\r\ntimeout\r\n\$5\r\n30000\r\n\$8\r\nmaxbulks\r\n\$1\r\n2\r\n\$8\r\nmaxbytes\r\n\$6\r\n524288\r\n\$13\r\nestimate_msgs\r\n\$1\r\n3\r\n\$12\r\nremoved_keys\r\n\$1\r\n0\r\n\$12\r\nchunked_vals\r\n\$1\r\n0\r\n\$9\r\niterators\r\n\*2\r\n\$1\r\n3\r\n\*16\r\n\$3\r\nkey\r\n\$1\r\nk\r\n\$8\r\nval.type\r\n\$2\r\n-1\r\n\$5\r\nstage\r\n\$1\r\n0\r\n/;
@@ -159,12 +163,14 @@ function ack(code: number, text: string): string {
   return `${head}$${String(code).length}\r\n${code}\r\n$${text.length}\r\n${text}\r\n`;
 }
 
-/** Chunks for values that the original keeps in a compact form, and ours in its only one. */
+/** Chunks for values in a compact form, where the original wants its large one. */
 function otherFormRow(id: string): Difference {
   const text = {
-    "51": ack(-1, "wrong type (expect=1/9,got=4/2)"),
+    "58": "$8\r\nlistpack\r\n",
     "60": ack(0, "2"),
+    "65": "$8\r\nlistpack\r\n",
     "68": ack(0, "2"),
+    "76": "$8\r\nlistpack\r\n",
     "78": ack(0, "1"),
   }[id]!;
   return serverRow("slotsrestore-async.json", id, text, OWN_FORMS);
@@ -338,7 +344,7 @@ export const DIFFERENCES: readonly Difference[] = [
   ]),
   commandInfoRow("22", "slotsrestore-async-select", 2, ["loading", "fast"]),
   commandInfoRow("23", "slotsrestore-async-ack", 3, ["write"]),
-  ...["51", "60", "68", "78"].map((id) => otherFormRow(id)),
+  ...["58", "60", "65", "68", "76", "78"].map((id) => otherFormRow(id)),
   ...["5", "6"].map((id) => ({
     ...serverRow("auth.json", id, ack(-1, "NOAUTH Authentication required."), LINK_ERRORS),
     apart: true as const,
@@ -347,12 +353,13 @@ export const DIFFERENCES: readonly Difference[] = [
     serverRow("async-dump.json", id, objectOf("l", OBJECT_ABCDE), PORTABLE_PAYLOADS),
   ),
   serverRow("async-dump.json", "34", objectOf("ss", OBJECT_SET_A), PORTABLE_PAYLOADS),
-  {
-    file: "server/transcripts/async-dump.json",
-    id: "32",
-    ours: { reply: CHUNKS_OF_THREE },
-    why: OWN_FORMS,
-  },
+  serverRow("async-dump.json", "32", objectOf("si", OBJECT_SET_123), PORTABLE_PAYLOADS),
+  flowRow(
+    "38",
+    ":1\r\n",
+    [SELECT_0, deleted("s"), ["object", "s", 0, SET_OF_FIVE]],
+    "a small set of strings is one block here, and one message",
+  ),
   serverRow("async-migrate.json", "47", "*2\r\n:5\r\n:0\r\n", SIZE_LEFT),
   serverRow("async-migrate.json", "56", "*2\r\n:2\r\n:3\r\n", SIZE_LEFT),
   serverRow("async-migrate.json", "57", "*2\r\n:2\r\n:1\r\n", SIZE_LEFT),

@@ -1,6 +1,7 @@
 /** Asynchronous moves: keys in flight, failing links, cuts at any message. */
 
 import { afterEach, describe, expect, test } from "bun:test";
+import type { ServerConfig } from "../../src/server/config.ts";
 import { CuttingRelay } from "../support/cutting-relay.ts";
 import { type OwnServerProcess, startOwnServer } from "../support/own-server.ts";
 import { createPrng } from "../support/prng.ts";
@@ -12,8 +13,8 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-async function startServer(): Promise<OwnServerProcess> {
-  const server = await startOwnServer();
+async function startServer(config: Partial<ServerConfig> = {}): Promise<OwnServerProcess> {
+  const server = await startOwnServer(config);
   closers.push(() => server.close());
   return server;
 }
@@ -272,7 +273,13 @@ const seed = Math.floor(Math.random() * 2 ** 32);
 
 test(`A link cut at any message loses nothing, and the next call moves all (seed ${seed})`, async () => {
   const random = createPrng(seed);
-  const [source, target] = [await startServer(), await startServer()];
+  // So that collections that are quickly made go in chunks.
+  const large = {
+    "hash-max-listpack-entries": 0,
+    "set-max-listpack-entries": 0,
+    "zset-max-listpack-entries": 0,
+  };
+  const [source, target] = [await startServer(large), await startServer(large)];
   const relay = new CuttingRelay(target.port);
   closers.push(() => relay.stop());
   const [from, to] = [await connect(source), await connect(target)];
