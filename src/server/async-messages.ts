@@ -5,6 +5,7 @@
  *   prepare ── delete ──> payload ── string | object ─────────────────────────> done
  *                            └─> chunked ── list|hash|dict|zset ... ──> fill ── expire ──> done
  *
+ * Before them, a delete for each key that failed moves have left at the target (sent-keys.ts).
  * The value must not change meanwhile (key-locks.ts); that it is gone, because its time is over, is
  * seen at every step. A piece larger than PIECE_BYTES leaves in parts, straight from the arena.
  * Source: Codis extern/redis-3.2.11/src/slots_async.c (messages, order, when a chunk is full).
@@ -112,6 +113,11 @@ export class BatchMessages {
   elementsSent = 0;
   chunksSent = 0;
 
+  /** Keys only to be deleted at the target. */
+  readonly stale: readonly Buffer[];
+  /** How many of them a message was written for. */
+  #deleted = 0;
+
   readonly #db: Keyspace;
   readonly #walk = new ValueWalk();
   /** Of the current key, while it is sent. */
@@ -121,10 +127,21 @@ export class BatchMessages {
   /** Of the current message, what is still to be written. */
   #parts: ByteRange[] = [];
 
-  constructor(db: Keyspace, keys: readonly Buffer[], limits: MessageLimits) {
+  constructor(
+    db: Keyspace,
+    keys: readonly Buffer[],
+    limits: MessageLimits,
+    stale: readonly Buffer[] = [],
+  ) {
     this.#db = db;
     this.keys = keys;
     this.limits = limits;
+    this.stale = stale;
+  }
+
+  /** Nothing is left to be written. */
+  get isDone(): boolean {
+    return this.key === undefined && this.#deleted === this.stale.length;
   }
 
   /** The current key, or undefined. */
@@ -144,6 +161,10 @@ export class BatchMessages {
    */
   write(out: ReplyWriter, roomBytes: number): Written {
     if (this.#parts.length > 0) return this.#writePart(out);
+    if (this.#deleted < this.stale.length) {
+      this.#begin(out, 3, "delete", this.stale[this.#deleted++]!);
+      return "message";
+    }
     while (this.index < this.keys.length) {
       const entry = this.#find();
       if (entry === 0) {
@@ -201,8 +222,7 @@ export class BatchMessages {
   }
 
   /** `SLOTSRESTORE-ASYNC word key`, of a message with so many bulks. */
-  #begin(out: ReplyWriter, bulks: number, word: string): void {
-    const key = this.key!;
+  #begin(out: ReplyWriter, bulks: number, word: string, key = this.key!): void {
     out.array(bulks);
     out.bulkText(RESTORE);
     out.bulkText(word);

@@ -2,14 +2,19 @@
  * Which keys one call of the asynchronous family moves: the keys it names, or some of a slot, each
  * with its tag group when asked. Keys that are on their way already are left out of a slot's choice;
  * a call that names one waits.
+ *
+ * Keys that failed moves may have left at the target (sent-keys.ts) come before: of a slot that has
+ * such keys, a call takes no other, and only has them deleted. So they do not become more while a
+ * target fails again and again.
  * Source: Codis extern/redis-3.2.11/src/slots_async.c.
  */
 
-import { hashTag } from "../slots/hash.ts";
+import { hashTag, slotOf } from "../slots/hash.ts";
 import { estimateMessages, type MessageLimits } from "./async-messages.ts";
 import { type KeyLocks, lockOf } from "./key-locks.ts";
 import type { Keyspace } from "./keyspace.ts";
 import { groupOf, keyOf } from "./migrate.ts";
+import type { SentKeys } from "./sent-keys.ts";
 
 /** Most keys or messages that one call takes of a slot, but for groups, which stay whole. */
 const NUM_KEYS_MAX = 1000;
@@ -30,6 +35,9 @@ export type BatchSubject =
 /** Keys in the order in which they are sent, all of which exist, and their locks. */
 export interface ChosenKeys {
   readonly keys: Buffer[];
+  /** Keys that are only to be deleted at the target, before. */
+  readonly stale: Buffer[];
+  /** Of both. */
   readonly locks: Set<number>;
   /** About how many messages they need. */
   messages: number;
@@ -38,17 +46,24 @@ export interface ChosenKeys {
 export class KeyChooser {
   readonly #db: Keyspace;
   readonly #locks: KeyLocks;
+  readonly #sent: SentKeys;
   readonly #limits: MessageLimits;
-  readonly #chosen: ChosenKeys = { keys: [], locks: new Set(), messages: 0 };
+  readonly #chosen: ChosenKeys = {
+    keys: [],
+    stale: [],
+    locks: new Set(),
+    messages: 0,
+  };
   /** Keys chosen, as latin1 text. */
   readonly #names = new Set<string>();
   /** Something was left out because it is on its way. */
   #sawLocked = false;
   #skipped = 0;
 
-  constructor(db: Keyspace, locks: KeyLocks, limits: MessageLimits) {
+  constructor(db: Keyspace, locks: KeyLocks, sent: SentKeys, limits: MessageLimits) {
     this.#db = db;
     this.#locks = locks;
+    this.#sent = sent;
     this.#limits = limits;
   }
 
@@ -59,6 +74,8 @@ export class KeyChooser {
   choose(subject: BatchSubject, random: () => number): ChosenKeys | "locked" {
     if (!this.#locks.mayBegin) return "locked";
     if (subject.kind === "slot") {
+      if (this.#sent.ofSlot(this.#db, subject.slot).length > 0)
+        return this.#addStale([subject.slot]);
       this.#chooseOfSlot(subject.slot, Math.min(subject.numKeys, NUM_KEYS_MAX), subject, random);
       return this.#sawLocked && this.#chosen.keys.length === 0 ? "locked" : this.#chosen;
     }
@@ -67,7 +84,23 @@ export class KeyChooser {
       this.#add(key);
       if (subject.withTag) this.#addGroup(key);
     }
-    return this.#chosen;
+    return this.#addStale(subject.keys.map(slotOf));
+  }
+
+  /** Their locks too, so that no other move brings one meanwhile. */
+  #addStale(slots: readonly number[]): ChosenKeys | "locked" {
+    const chosen = this.#chosen;
+    for (const slot of new Set(slots)) {
+      for (const key of this.#sent.ofSlot(this.#db, slot)) {
+        if (this.#names.has(nameOf(key))) continue;
+        const lock = lockOf(key, 0, key.length);
+        if (this.#locks.has(lock)) return "locked";
+        chosen.stale.push(key);
+        chosen.locks.add(lock);
+        chosen.messages++;
+      }
+    }
+    return chosen;
   }
 
   /** Looks from two random places on, then at the whole slot. */

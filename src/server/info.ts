@@ -209,9 +209,12 @@ function errorStatsSection({ stats }: ServerState): string[] {
 }
 
 function keyspaceSection(server: ServerState): string[] {
-  return server.databases.all
-    .filter((db) => db.size > 0)
-    .map((db) => `db${db.index}:keys=${db.size},expires=${db.volatileCount},avg_ttl=0`);
+  return (
+    server.databases.all
+      // A database with nothing but copies to be deleted elsewhere is not finished for a dashboard.
+      .filter((db) => db.size > 0 || server.sentKeys.hasAny(db.index))
+      .map((db) => `db${db.index}:keys=${db.size},expires=${db.volatileCount},avg_ttl=0`)
+  );
 }
 
 /** By the word that asks for it, in the order of INFO. */

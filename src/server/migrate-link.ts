@@ -37,7 +37,7 @@ const MINUS = 0x2d;
 const COLON = 0x3a;
 
 /** What a reply answers. */
-export type Step = "auth" | "select" | "slotsrestore" | "restore";
+export type Step = "auth" | "select" | "del" | "slotsrestore" | "restore";
 
 /** Whom the link tells. `Move` is whatever the owner puts in. */
 export interface LinkOwner<Move> {
@@ -55,10 +55,9 @@ export interface LinkOwner<Move> {
 export interface Sending {
   readonly dbIndex: number;
   readonly timeoutMs: number;
-  /** Holds one SLOTSRESTORE, or as many RESTORE as `restores` says. */
+  /** Holds a request for each of `steps`. */
   readonly request: ReplyWriter;
-  /** 0 when it is a SLOTSRESTORE. */
-  readonly restores: number;
+  readonly steps: readonly ("del" | "slotsrestore" | "restore")[];
 }
 
 interface Expected<Move> {
@@ -149,7 +148,7 @@ export class MigrationLink<Move> implements ConnectionOwner {
 
   /** Sends a move's keys. The link is open. */
   send(move: Move, sending: Sending): void {
-    const { dbIndex, timeoutMs, request, restores } = sending;
+    const { dbIndex, timeoutMs, request, steps } = sending;
     const { out } = this.#connection!;
     const wasIdle = this.#expected.length === 0;
     if (dbIndex !== this.#dbIndex) {
@@ -157,10 +156,8 @@ export class MigrationLink<Move> implements ConnectionOwner {
       this.#request(["SELECT", String(dbIndex)], "select", move, timeoutMs);
     }
     out.append(request.buf, request.head, request.length);
-    if (restores === 0)
-      this.#expected.push({ step: "slotsrestore", isLast: true, move, timeoutMs });
-    for (let i = 1; i <= restores; i++) {
-      this.#expected.push({ step: "restore", isLast: i === restores, move, timeoutMs });
+    for (const [i, step] of steps.entries()) {
+      this.#expected.push({ step, isLast: i === steps.length - 1, move, timeoutMs });
     }
     this.#connection!.markDirty();
     if (wasIdle) this.#armTimer();
@@ -240,7 +237,8 @@ export class MigrationLink<Move> implements ConnectionOwner {
       this.#owner.unknown(move);
       return;
     }
-    if (isRestore ? firstByte === MINUS : firstByte !== PLUS) {
+    const isFailed = isRestore || step === "del" ? firstByte === MINUS : firstByte !== PLUS;
+    if (isFailed) {
       this.#end(move, `${STEP_FAILED}, ${isRestore ? "migration" : step} failed`);
       return;
     }

@@ -20,8 +20,9 @@ import type { Client } from "./client.ts";
 import { type KeyLocks, lockOf } from "./key-locks.ts";
 import type { Keyspace } from "./keyspace.ts";
 import { LinkIntroduction } from "./link-introduction.ts";
-import { type LinkOwner, MigrationLink, WRITE_FAILED } from "./migrate-link.ts";
+import { type LinkOwner, MigrationLink, type Sending, WRITE_FAILED } from "./migrate-link.ts";
 import { PAYLOAD_BYTES_MAX, writePayload } from "./rdb/write.ts";
+import { TOO_MANY_SENT } from "./sent-keys.ts";
 import type { ServerState } from "./state.ts";
 
 /** A link nobody used for this long is closed. */
@@ -59,6 +60,8 @@ interface Move {
   link: MigrationLink<Move> | undefined;
   /** Keys sent, in their order. */
   keys: Buffer[];
+  /** Keys that failed moves may have left at the target: to be deleted there (sent-keys.ts). */
+  stale: Buffer[];
   /** What is locked for it, or NaN. */
   lock: number;
   /** Where to answer while the call's handler runs. */
@@ -92,6 +95,7 @@ export class Migrations implements LinkOwner<Move> {
       subject,
       link: undefined,
       keys: [],
+      stale: [],
       lock: Number.NaN,
       out,
     };
@@ -125,6 +129,8 @@ export class Migrations implements LinkOwner<Move> {
 
   restored(move: Move): void {
     this.#readClock();
+    this.#state.sentKeys.forget(move.db, move.keys);
+    this.#state.sentKeys.forget(move.db, move.stale);
     const removed: Buffer[] = [];
     for (const key of move.keys) {
       const entry = move.db.lookupWrite(key, 0, key.length);
@@ -143,7 +149,7 @@ export class Migrations implements LinkOwner<Move> {
     this.#readClock();
     // They are locked, but the time of some may be over.
     move.keys = move.keys.filter((key) => move.db.peek(key, 0, key.length) !== 0);
-    if (move.keys.length === 0) this.#succeed(move);
+    if (move.keys.length + move.stale.length === 0) this.#succeed(move);
     else this.#transmit(move, move.link!);
   }
 
@@ -166,7 +172,7 @@ export class Migrations implements LinkOwner<Move> {
 
   /** Who hears that a slot is empty may let clients write at the target: nothing may be on its way. */
   #needsNoTarget({ subject, db, target }: Move): boolean {
-    if (subject.kind !== "slot" || db.slotSize(subject.slot) > 0) return false;
+    if (subject.kind !== "slot" || this.#leftOf(db, subject.slot) > 0) return false;
     return this.#state.failedLinks.of(addressOf(target)).length === 0;
   }
 
@@ -218,15 +224,23 @@ export class Migrations implements LinkOwner<Move> {
       return;
     }
     move.keys = withTag && isTagged ? groupOf(move.db, crc) : existing(move.db, key);
-    if (move.keys.length === 0) this.#succeed(move);
+    move.stale = this.#state.sentKeys.absentOfLock(move.db, crc);
+    if (move.keys.length === 0 && move.stale.length === 0) this.#succeed(move);
     else this.#send(move, crc);
   }
 
-  /** A key of the slot that is not on its way. */
+  #leftOf(db: Keyspace, slot: number): number {
+    return this.#state.sentKeys.leftOf(db, slot);
+  }
+
+  /** A key of the slot that is not on its way; one to be deleted at the target before others. */
   #pick(db: Keyspace, slot: number): Buffer | "empty" | "locked" {
     const found: number[] = [];
     let cursor = Math.floor(this.#random() * 2 ** 32);
     let tries = 0;
+    const stale = this.#state.sentKeys.absentOfSlot(db, slot);
+    const free = stale.find((key) => !this.#locks.has(lockOf(key, 0, key.length)));
+    if (free !== undefined) return free;
     while (db.slotSize(slot) > 0) {
       cursor = db.scanSlot(slot, cursor, found);
       while (found.length > 0) {
@@ -238,7 +252,7 @@ export class Migrations implements LinkOwner<Move> {
       }
       found.length = 0;
     }
-    return "empty";
+    return stale.length > 0 ? "locked" : "empty";
   }
 
   #send(move: Move, lock: number): void {
@@ -256,19 +270,36 @@ export class Migrations implements LinkOwner<Move> {
   #transmit(move: Move, link: MigrationLink<Move>): void {
     const request = this.#request;
     request.clear();
+    const steps = this.#stepsOf(move, link.knowsSlots);
+    if (!this.#state.sentKeys.mayNote(move.db, move.keys)) {
+      this.failed(move, TOO_MANY_SENT);
+      return;
+    }
+    if (steps[0] === "del") {
+      const bytes = encodeRequest(["DEL", ...move.stale]);
+      request.append(bytes, 0, bytes.length);
+    }
     if (!this.#writeRestore(move, request, link.knowsSlots)) {
       this.#payload.clear();
       this.failed(move, GROUP_TOO_LARGE);
     } else {
+      this.#state.sentKeys.note(move.db, move.keys);
       link.lastUsedMs = this.#state.clock.monotonic();
       link.send(move, {
         dbIndex: move.db.index,
         timeoutMs: move.target.timeoutMs + Math.floor(request.pendingBytes / SLOWEST_BYTES_PER_MS),
         request,
-        restores: link.knowsSlots ? 0 : move.keys.length,
+        steps,
       });
     }
     request.clear();
+  }
+
+  #stepsOf({ keys, stale }: Move, knowsSlots: boolean): Sending["steps"] {
+    const restores = knowsSlots ? Math.min(1, keys.length) : keys.length;
+    const restore = knowsSlots ? ("slotsrestore" as const) : ("restore" as const);
+    const before = stale.length > 0 ? ["del" as const] : [];
+    return [...before, ...Array.from({ length: restores }, () => restore)];
   }
 
   /**
@@ -279,7 +310,7 @@ export class Migrations implements LinkOwner<Move> {
     const { db, keys } = move;
     const { nowMs } = this.#state.databases;
     const payload = this.#payload;
-    if (asOne) {
+    if (asOne && keys.length > 0) {
       request.array(1 + 3 * keys.length);
       request.bulkText("SLOTSRESTORE");
     }
@@ -308,7 +339,7 @@ export class Migrations implements LinkOwner<Move> {
       if (subject.kind === "slot") {
         out.array(2);
         out.integer(keys.length);
-        out.integer(db.slotSize(subject.slot));
+        out.integer(this.#leftOf(db, subject.slot));
       } else {
         out.integer(keys.length);
       }

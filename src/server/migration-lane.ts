@@ -7,7 +7,8 @@
  *                         unlock, tell who waits <──────────────────── remove, a part per turn
  *
  * The server goes on serving: what is sent and removed in one turn is bounded, and so is what waits
- * on the link. Keys of the batch are locked from the call to its end. A failed batch removes none.
+ * on the link. Keys of the batch are locked from the call to its end. A failed batch removes none;
+ * what it has sent stays noted (sent-keys.ts), and the next one of the slot deletes it first.
  * Source: Codis extern/redis-3.2.11/src/slots_async.c.
  */
 
@@ -18,6 +19,7 @@ import { type BatchSubject, KeyChooser } from "./batch-keys.ts";
 import type { Client } from "./client.ts";
 import type { Keyspace } from "./keyspace.ts";
 import { ReplyError } from "./replies.ts";
+import { TOO_MANY_SENT } from "./sent-keys.ts";
 import type { ServerState } from "./state.ts";
 
 /** A link nobody used for this long is closed. */
@@ -54,6 +56,8 @@ export interface Batch {
   locks: ReadonlySet<number>;
   /** About how many messages are sent for its keys. */
   estimate: number;
+  /** Its keys are noted as sent. */
+  isNoted: boolean;
   /** All is acknowledged: nothing can fail it any more. */
   isRemoving: boolean;
   /** Keys removed so far, of those sent. */
@@ -114,6 +118,7 @@ export class MigrationLane implements AsyncLinkOwner {
       messages: undefined,
       locks: new Set(),
       estimate: 0,
+      isNoted: false,
       isRemoving: false,
       removed: 0,
     };
@@ -192,17 +197,22 @@ export class MigrationLane implements AsyncLinkOwner {
     const { request } = batch;
     // A link or a lock calls in no session's turn.
     this.#state.databases.nowMs = this.#state.clock.now();
-    const chooser = new KeyChooser(this.#db, this.#state.locks, request);
+    const { locks, sentKeys } = this.#state;
+    const chooser = new KeyChooser(this.#db, locks, sentKeys, request);
     const chosen = chooser.choose(request.subject, this.#random);
     if (chosen === "locked") {
       this.#state.locks.wait(() => this.#choose(batch));
       return;
     }
-    batch.messages = new BatchMessages(this.#db, chosen.keys, request);
+    batch.messages = new BatchMessages(this.#db, chosen.keys, request, chosen.stale);
+    if (!this.#state.sentKeys.mayNote(this.#db, chosen.keys)) {
+      this.#failBatch(TOO_MANY_SENT);
+      return;
+    }
     batch.locks = chosen.locks;
     batch.estimate = chosen.messages;
     for (const lock of chosen.locks) this.#state.locks.lock(lock);
-    if (chosen.keys.length === 0) this.#succeed(batch);
+    if (batch.messages.isDone) this.#succeed(batch);
     else this.#open(request);
   }
 
@@ -228,7 +238,7 @@ export class MigrationLane implements AsyncLinkOwner {
   #goOn(): void {
     const messages = this.#batch?.messages;
     if (messages === undefined || this.#batch!.isRemoving) return;
-    if (messages.key === undefined && this.#link!.outstanding === 0) this.#complete(this.#batch!);
+    if (messages.isDone && this.#link!.outstanding === 0) this.#complete(this.#batch!);
     else if (!this.#isSendScheduled) this.#send();
   }
 
@@ -238,6 +248,10 @@ export class MigrationLane implements AsyncLinkOwner {
     const link = this.#link!;
     const { maxBytes } = batch.request;
     const backlogMax = Math.min(maxBytes, BACKLOG_BYTES_MAX);
+    if (!batch.isNoted) {
+      this.#state.sentKeys.note(this.#db, batch.messages!.keys);
+      batch.isNoted = true;
+    }
     if (!link.isSelected) link.select(this.#db.index);
     this.#state.databases.nowMs = this.#state.clock.now();
     const endMs = this.#state.clock.monotonic() + TURN_MS_MAX;
@@ -277,6 +291,9 @@ export class MigrationLane implements AsyncLinkOwner {
       this.#failBatch(`ERR interrupted: ${refusal}`);
       return;
     }
+    const { keys, stale } = batch.messages!;
+    this.#state.sentKeys.forget(this.#db, keys);
+    this.#state.sentKeys.forget(this.#db, stale);
     batch.isRemoving = true;
     this.#remove(batch);
   }
@@ -309,7 +326,7 @@ export class MigrationLane implements AsyncLinkOwner {
       if (subject.kind === "slot") {
         out.array(2);
         out.integer(moved);
-        out.integer(this.#db.slotSize(subject.slot));
+        out.integer(this.#state.sentKeys.leftOf(this.#db, subject.slot));
       } else {
         out.integer(moved);
       }

@@ -18,6 +18,7 @@ import { LinkNames, sourceIdentity } from "./link-name.ts";
 import { Migrations } from "./migrate.ts";
 import { AsyncMigrations } from "./migrate-async.ts";
 import type { RdbSaves } from "./rdb/saves.ts";
+import { SentKeys } from "./sent-keys.ts";
 import { Slowlog } from "./slowlog.ts";
 import { Snapshot } from "./snapshot.ts";
 import { ServerStats } from "./stats.ts";
@@ -77,6 +78,7 @@ export class ServerState {
   /** Keys on their way to other servers, and who waits for them. */
   readonly locks = new KeyLocks();
   readonly failedLinks = new FailedLinks();
+  readonly sentKeys = new SentKeys();
   readonly migrations: Migrations;
   readonly asyncMigrations: AsyncMigrations;
   readonly evictor: Evictor;

@@ -8,8 +8,8 @@
  *
  * The original looks at `hashkey` alone. Here all keys of the command that are in the same slot
  * count: when some are here and others not, neither owner has all of them, and the answer is 1
- * until the rest has left. A key that the current batch has begun to send and that is gone here,
- * its time being over, is on its way too: its half may still be seen at the target.
+ * until the rest has left. A key that was sent, went here, and may still be seen at the target, or
+ * half of it, is on its way too (sent-keys.ts).
  * Source: Codis extern/redis-3.2.11/src/slots_async.c.
  */
 
@@ -76,18 +76,18 @@ function refuse(call: Call, text: string): void {
 }
 
 /** What is known of the keys looked at. */
-const seen = { here: false, gone: false, locked: false, isHalfSent: false };
+const seen = { here: false, gone: false, locked: false, isThere: false };
 
 function judge(call: Call, inner: Command): number {
   seen.here = false;
   seen.gone = false;
   seen.locked = false;
-  seen.isHalfSent = false;
+  seen.isThere = false;
   look(call, HASH_KEY);
   if (inner.first !== 0 && inner.last === inner.first) look(call, INNER + inner.first);
   else lookAtAll(call, inner);
   const isWrite = (inner.flags & READ) === 0;
-  if (seen.isHalfSent || (seen.here && seen.gone)) return CODE_ON_ITS_WAY;
+  if (seen.isThere || (seen.here && seen.gone)) return CODE_ON_ITS_WAY;
   if (!seen.here) return CODE_GONE;
   return seen.locked && isWrite ? CODE_ON_ITS_WAY : CODE_EXECUTED;
 }
@@ -107,22 +107,15 @@ function look(call: Call, i: number): void {
     const slot = slotOfRange(buf, argStart(call, HASH_KEY), argEnd(call, HASH_KEY));
     if (slotOfRange(buf, from, to) !== slot) return;
   }
-  const isLocked = server.locks.isBusy && server.locks.has(lockOf(buf, from, to));
-  if (isLocked) seen.locked = true;
+  if (server.locks.isBusy && server.locks.has(lockOf(buf, from, to))) seen.locked = true;
   if (db.peek(buf, from, to) !== 0) {
     seen.here = true;
   } else {
     seen.gone = true;
-    if (isLocked && isOfBatch(call, from, to)) seen.isHalfSent = true;
+    if (server.sentKeys.size > 0 && server.sentKeys.has(db.index, buf, from, to)) {
+      seen.isThere = true;
+    }
   }
-}
-
-/** Whether the batch under way sends the key, and is not done with all of them. */
-function isOfBatch(call: Call, from: number, to: number): boolean {
-  const batch = call.server.asyncMigrations.batchOf(call.db.index);
-  if (batch?.messages === undefined || batch.isRemoving) return false;
-  const key = call.buf.subarray(from, to);
-  return batch.messages.keys.some((sent) => sent.equals(key));
 }
 
 export const EXEC_WRAPPER_HANDLERS = {

@@ -13,6 +13,7 @@ import { argBytes, argEnd, argStart, argText, type Call, type Handler } from "..
 import { KeyLocks } from "../key-locks.ts";
 import type { Batch, MigrationLane } from "../migration-lane.ts";
 import { ReplyError } from "../replies.ts";
+import { SentKeys } from "../sent-keys.ts";
 
 const INT32_MAX = 0x7fffffff;
 const PORT_MAX = 65535;
@@ -82,7 +83,7 @@ function dumpMessages(call: Call, withTag: boolean): void {
     maxBulks: argMaxBulks(call, 2, MAX_BULKS_DUMP),
   };
   // Nothing is locked or sent, so keys on their way can be shown too.
-  const chooser = new KeyChooser(call.db, new KeyLocks(), limits);
+  const chooser = new KeyChooser(call.db, new KeyLocks(), new SentKeys(), limits);
   const chosen = chooser.choose(readKeys(call, 3, withTag), Math.random);
   const messages = new BatchMessages(call.db, chosen === "locked" ? [] : chosen.keys, limits);
   const out = new ReplyWriter();
