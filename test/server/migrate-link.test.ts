@@ -100,6 +100,9 @@ describe("A new link", () => {
     mover.send([...words, 60_000, slot]);
     expect(await target.nextText()).toBe("CLIENT KILL 203.0.113.9:40001");
     target.reply("+OK\r\n");
+    expect(await target.nextText()).toBe("SELECT 0");
+    expect(await target.nextText()).toBe("DEL a");
+    target.reply("+OK\r\n:1\r\n");
     expect(await replyText(mover)).toBe("*2\r\n:0\r\n:0\r\n");
   });
 
