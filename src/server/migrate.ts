@@ -129,8 +129,11 @@ export class Migrations implements LinkOwner<Move> {
 
   restored(move: Move): void {
     this.#readClock();
-    this.#state.sentKeys.forget(move.db, move.keys);
-    this.#state.sentKeys.forget(move.db, move.stale);
+    const refusal = this.#state.sentKeys.end(move.db, move.keys, move.stale);
+    if (refusal !== undefined) {
+      this.failed(move, refusal);
+      return;
+    }
     const removed: Buffer[] = [];
     for (const key of move.keys) {
       const entry = move.db.lookupWrite(key, 0, key.length);
@@ -270,29 +273,33 @@ export class Migrations implements LinkOwner<Move> {
   #transmit(move: Move, link: MigrationLink<Move>): void {
     const request = this.#request;
     request.clear();
-    const steps = this.#stepsOf(move, link.knowsSlots);
-    if (!this.#state.sentKeys.mayNote(move.db, move.keys)) {
-      this.failed(move, TOO_MANY_SENT);
-      return;
-    }
-    if (steps[0] === "del") {
-      const bytes = encodeRequest(["DEL", ...move.stale]);
-      request.append(bytes, 0, bytes.length);
-    }
-    if (!this.#writeRestore(move, request, link.knowsSlots)) {
-      this.#payload.clear();
-      this.failed(move, GROUP_TOO_LARGE);
+    const { sentKeys } = this.#state;
+    const refusal =
+      this.#writeRequest(move, request, link.knowsSlots) ?? sentKeys.note(move.db, move.keys);
+    if (refusal !== undefined) {
+      this.failed(move, refusal);
     } else {
-      this.#state.sentKeys.note(move.db, move.keys);
       link.lastUsedMs = this.#state.clock.monotonic();
       link.send(move, {
         dbIndex: move.db.index,
         timeoutMs: move.target.timeoutMs + Math.floor(request.pendingBytes / SLOWEST_BYTES_PER_MS),
         request,
-        steps,
+        steps: this.#stepsOf(move, link.knowsSlots),
       });
     }
     request.clear();
+  }
+
+  /** Requests for `#stepsOf`. @returns the error when the move may not be */
+  #writeRequest(move: Move, request: ReplyWriter, knowsSlots: boolean): string | undefined {
+    if (!this.#state.sentKeys.mayNote(move.db, move.keys)) return TOO_MANY_SENT;
+    if (move.stale.length > 0) {
+      const bytes = encodeRequest(["DEL", ...move.stale]);
+      request.append(bytes, 0, bytes.length);
+    }
+    if (this.#writeRestore(move, request, knowsSlots)) return undefined;
+    this.#payload.clear();
+    return GROUP_TOO_LARGE;
   }
 
   #stepsOf({ keys, stale }: Move, knowsSlots: boolean): Sending["steps"] {

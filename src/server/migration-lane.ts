@@ -249,7 +249,11 @@ export class MigrationLane implements AsyncLinkOwner {
     const { maxBytes } = batch.request;
     const backlogMax = Math.min(maxBytes, BACKLOG_BYTES_MAX);
     if (!batch.isNoted) {
-      this.#state.sentKeys.note(this.#db, batch.messages!.keys);
+      const refusal = this.#state.sentKeys.note(this.#db, batch.messages!.keys);
+      if (refusal !== undefined) {
+        this.#failBatch(refusal);
+        return;
+      }
       batch.isNoted = true;
     }
     if (!link.isSelected) link.select(this.#db.index);
@@ -286,14 +290,13 @@ export class MigrationLane implements AsyncLinkOwner {
 
   /** The target has everything: the keys go here, unless that could not be kept. */
   #complete(batch: Batch): void {
-    const refusal = this.#state.journal?.refusal;
+    const { keys, stale } = batch.messages!;
+    const { journal, sentKeys } = this.#state;
+    const refusal = journal?.refusal ?? sentKeys.end(this.#db, keys, stale);
     if (refusal !== undefined) {
       this.#failBatch(`ERR interrupted: ${refusal}`);
       return;
     }
-    const { keys, stale } = batch.messages!;
-    this.#state.sentKeys.forget(this.#db, keys);
-    this.#state.sentKeys.forget(this.#db, stale);
     batch.isRemoving = true;
     this.#remove(batch);
   }

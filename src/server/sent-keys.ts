@@ -15,6 +15,8 @@
  *
  * Keys are noted, not what happens to them: no command has to ask whether it removes something.
  * Nothing is held back meanwhile: who finds a key absent could go nowhere but to that target.
+ * With an append-only file the notes are kept beside it (aof/sent-log.ts), for a source that is
+ * killed; without one its keys are gone with it, and no copy is older than what is here.
  */
 
 import { SLOT_COUNT, slotOfCrc } from "../slots/hash.ts";
@@ -27,6 +29,16 @@ export const TOO_MANY_SENT =
   `ERR no more keys may be sent: ${SENT_KEYS_MAX} keys of failed moves may have copies at their ` +
   "targets. Move the slots of these to the end first";
 
+/** What has happened to keys: sent; moved; copies deleted. */
+export type NoteMark = "+" | "=" | "-";
+
+/** Where notes are kept. */
+export interface SentKeysLog {
+  /** @returns undefined when it is kept, else the error for who waits, without `-` */
+  write(mark: NoteMark, dbIndex: number, keys: readonly Buffer[]): string | undefined;
+  close(): void;
+}
+
 /** Keys of one lock (key-locks.ts) by their bytes as latin1 text. */
 type NotedKeys = Map<string, Buffer>;
 
@@ -35,6 +47,15 @@ export class SentKeys {
   size = 0;
   /** By database and slot, then by lock. */
   readonly #slots = new Map<number, Map<number, NotedKeys>>();
+  #log: SentKeysLog | undefined;
+
+  keepIn(log: SentKeysLog): void {
+    this.#log = log;
+  }
+
+  close(): void {
+    this.#log?.close();
+  }
 
   /** Whether these keys may be sent: there is room for them, or they are noted already. */
   mayNote(db: Keyspace, keys: readonly Buffer[]): boolean {
@@ -42,13 +63,38 @@ export class SentKeys {
     return keys.every((key) => this.has(db.index, key, 0, key.length));
   }
 
-  note(db: Keyspace, keys: readonly Buffer[]): void {
+  /** Keys are about to be sent. @returns the error when that cannot be kept: they may not be */
+  note(db: Keyspace, keys: readonly Buffer[]): string | undefined {
+    const refusal = this.#write("+", db, keys);
+    if (refusal !== undefined) return refusal;
     for (const key of keys) this.#add(db.index, key);
+    return undefined;
   }
 
-  /** For keys that have gone to their target, or were deleted there. */
-  forget(db: Keyspace, keys: readonly Buffer[]): void {
-    for (const key of keys) this.#take(db.index, key);
+  /**
+   * Their target has all of `moved`, which may be removed here now, and has deleted `deleted`.
+   * @returns the error when that cannot be kept: then all of them stay noted, and here
+   */
+  end(db: Keyspace, moved: readonly Buffer[], deleted: readonly Buffer[]): string | undefined {
+    const refusal = this.#write("-", db, deleted) ?? this.#write("=", db, moved);
+    if (refusal !== undefined) return refusal;
+    for (const key of moved) this.#take(db.index, key);
+    for (const key of deleted) this.#take(db.index, key);
+    return undefined;
+  }
+
+  #write(mark: NoteMark, db: Keyspace, keys: readonly Buffer[]): string | undefined {
+    return keys.length === 0 ? undefined : this.#log?.write(mark, db.index, keys);
+  }
+
+  /** All notes, as a log that has nothing but them. */
+  lines(): string {
+    let text = "";
+    for (const [place, locks] of this.#slots) {
+      const dbIndex = Math.floor(place / SLOT_COUNT);
+      for (const keys of locks.values()) text += lineOf("+", dbIndex, [...keys.values()]);
+    }
+    return text;
   }
 
   #add(dbIndex: number, key: Buffer): void {
@@ -112,6 +158,11 @@ export class SentKeys {
   leftOf(db: Keyspace, slot: number): number {
     return db.slotSize(slot) + this.absentOfSlot(db, slot).length;
   }
+}
+
+/** One event of a log. */
+export function lineOf(mark: NoteMark, dbIndex: number, keys: readonly Buffer[]): string {
+  return `${mark} ${dbIndex} ${keys.map((key) => key.toString("hex")).join(" ")}\n`;
 }
 
 function placeOf(dbIndex: number, slot: number): number {

@@ -195,6 +195,7 @@ class Server implements RunningServer, SessionContext {
     for (const session of [...this.#sessions]) session.close();
     this.state.migrations.close();
     this.state.asyncMigrations.close();
+    this.state.sentKeys.close();
     // One that fails does not keep the other from what it can save.
     const ends = await Promise.allSettled([
       this.state.saves?.close(saves),

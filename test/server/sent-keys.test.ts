@@ -195,7 +195,7 @@ test("Notes are kept by database and key, once each, and leave nothing behind", 
   expect(sent.has(0, a, 0, 4)).toBe(false);
   expect(sent.has(1, a, 0, 4)).toBe(true);
   expect(sent.leftOf(all[1]!, SLOT)).toBe(2);
-  sent.forget(all[1]!, [a, b, a]);
+  sent.end(all[1]!, [a], [b, a]);
   expect(sent.size).toBe(0);
   expect(sent.hasAny(1)).toBe(false);
 });

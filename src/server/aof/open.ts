@@ -13,6 +13,7 @@ import { loadRdb } from "../rdb/load.ts";
 import type { ServerState } from "../state.ts";
 import { AppendOnly } from "./aof.ts";
 import { type Loaded, loadAppendOnly, type Replay } from "./load.ts";
+import { openSentLog } from "./sent-log.ts";
 
 const MINUS = 0x2d;
 const EMPTY_ARGS: Int32Array = new Int32Array(0);
@@ -102,13 +103,15 @@ export function beginAppendOnly(
   loaded: Loaded,
   unlock: () => void,
 ): AppendOnly {
+  let journal: AppendOnly;
   try {
-    const journal = new AppendOnly(state, files, loaded, unlock);
-    state.journal = journal;
-    return journal;
+    journal = new AppendOnly(state, files, loaded, unlock);
   } catch (error) {
     throw new CodisError("unavailable", `Cannot write to ${files.directory}`, error);
   }
+  state.journal = journal;
+  openSentLog(state, files);
+  return journal;
 }
 
 /** Executes records as a client that no gate stops. */
