@@ -28,6 +28,11 @@ import type { ServerState } from "./state.ts";
 import type { Turn } from "./turn.ts";
 import { findKeysAhead, WARM_BYTES_MIN, WARM_WINDOW, type WarmKeys } from "./warm.ts";
 
+/**
+ * After a chunk like this the clock is looked at, though it may hold no whole request: the socket
+ * would hand over up to eleven of 512 KiB in one turn, each in new memory, which take 15 ms.
+ */
+const LARGE_CHUNK_BYTES = 64 * 1024;
 /** Replies are offered to the socket whenever this many bytes of them have come together. */
 const FLUSH_BYTES = 64 * 1024;
 /** With more replies than this not taken, a client is not read from. */
@@ -138,6 +143,8 @@ export class Session implements ConnectionOwner, ClientPort, OutputHolder {
     this.#decoder.feed(chunk);
     if (!this.#mustWait) this.#process();
     garbage.add(chunk, !this.#mustWait && this.#decoder.pendingBytes === 0);
+    const isLarge = chunk.length >= LARGE_CHUNK_BYTES && !this.client.isClosing;
+    if (isLarge && !this.#mustWait && turn.isOver(0, chunk.length)) this.#defer();
     this.#reportHeld();
   }
 
@@ -237,14 +244,19 @@ export class Session implements ConnectionOwner, ClientPort, OutputHolder {
       }
       if (out.pendingBytes > FLUSH_BYTES && this.#mustHoldBack()) return;
       if (turn.isOver(decoder.argc, decoder.end - decoder.start)) {
-        this.#isDeferred = true;
-        this.#connection.pause();
-        turn.defer(this);
+        this.#defer();
         break;
       }
     }
     if (client.isClosing || (this.#hasPeerEnded && !this.#mustWait)) this.close();
     else if (out.pendingBytes > 0) turn.flush(this);
+  }
+
+  /** The turn has been long enough: the rest in the next one. */
+  #defer(): void {
+    this.#isDeferred = true;
+    this.#connection.pause();
+    this.#context.turn.defer(this);
   }
 
   /** The decoder has a request, and more behind it. */

@@ -1,0 +1,87 @@
+/** When a session lets others go on. Driven by hand: no socket, no real time. */
+
+import { expect, test } from "bun:test";
+import type { Connection } from "../../src/net/connection.ts";
+import { OutputBudget } from "../../src/net/output-budget.ts";
+import { encodeRequest, ReplyWriter } from "../../src/resp/encoder.ts";
+import { createCall } from "../../src/server/execute.ts";
+import { Garbage } from "../../src/server/garbage.ts";
+import { Session, type SessionContext } from "../../src/server/session.ts";
+import { Turn } from "../../src/server/turn.ts";
+import { createWarmKeys } from "../../src/server/warm.ts";
+import { OwnServer } from "../support/compare.ts";
+
+/** As much as a socket hands over at once. */
+const CHUNK_BYTES = 512 * 1024;
+
+/** What a session asks of its connection. */
+class RecordingConnection {
+  readonly remoteAddress = "127.0.0.1:1";
+  readonly localAddress = "127.0.0.1:2";
+  readonly out = new ReplyWriter();
+  readonly isOpen = true;
+  readonly backlogBytes = 0;
+  readonly sentBytes = 0;
+  readonly events: string[] = [];
+  pause = (): void => void this.events.push("pause");
+  resume = (): void => void this.events.push("resume");
+  flush = (): void => void this.events.push("flush");
+  close = (): void => void this.events.push("close");
+}
+
+function startSession() {
+  const { state, clock } = new OwnServer();
+  state.journal = undefined;
+  const context: SessionContext = {
+    server: state,
+    call: createCall(state),
+    turn: new Turn(state),
+    keysAhead: createWarmKeys(),
+    garbage: new Garbage(),
+    budget: new OutputBudget("maxmemory-clients", Number.POSITIVE_INFINITY),
+    ended: () => {},
+  };
+  const connection = new RecordingConnection();
+  const session = new Session(context, connection as unknown as Connection, 1);
+  return { session, connection, clock };
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+test("A session stops reading a large request when its turn has been long, and goes on in the next", async () => {
+  const { session, connection, clock } = startSession();
+  const request = encodeRequest(["SET", "k", Buffer.alloc(9 * CHUNK_BYTES)]);
+  const pauses: number[] = [];
+  for (let i = 0; i * CHUNK_BYTES < request.length; i++) {
+    session.onData(Buffer.from(request.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES)));
+    clock.advance(2);
+    if (connection.events.splice(0).includes("pause")) {
+      pauses.push(i);
+      await nextTurn();
+      await nextTurn();
+      expect(connection.events.splice(0)).toContain("resume");
+    }
+  }
+  // The clock is first looked at after a chunk: the turn is over when 3 ms have gone since.
+  expect(pauses).toEqual([2, 5, 8]);
+  expect(connection.out.take().toString()).toBe("+OK\r\n");
+});
+
+test("A session takes small chunks without looking at the clock", () => {
+  const { session, connection, clock } = startSession();
+  const request = encodeRequest(["SET", "k", "v"]);
+  let readings = 0;
+  const monotonic = clock.monotonic.bind(clock);
+  clock.monotonic = () => {
+    readings++;
+    return monotonic();
+  };
+  for (let i = 0; i < 20; i++) {
+    session.onData(Buffer.from(request.subarray(0, 9)));
+    session.onData(Buffer.from(request.subarray(9)));
+  }
+  expect(readings).toBe(0);
+  expect(connection.events).not.toContain("pause");
+});
