@@ -21,6 +21,7 @@
 
 import { encodeRequest, ReplyWriter } from "../resp/encoder.ts";
 import { REPLY_INCOMPLETE, ReplyScanner } from "../resp/reply-scanner.ts";
+import { HeavyGate } from "./heavy-gate.ts";
 import { Hold } from "./hold.ts";
 import { Probe } from "./probe.ts";
 import { CONNECTION_RESET, connectionFailure, malformedReply } from "./replies.ts";
@@ -75,6 +76,8 @@ export class Backend implements Holdable {
   length = 0;
   /** Woken when it is no longer full, and when it closes. */
   readonly waiters = new Waiters();
+  /** Requests of sessions that may ask for much stand before it: whoever pushes one asks it. */
+  readonly gate = new HeavyGate();
 
   readonly #limits: BackendLimits;
   readonly #pipelineMax: number;
@@ -96,7 +99,6 @@ export class Backend implements Holdable {
   /** A first part of the head's reply was received. */
   #isInReply = false;
   #isClosing = false;
-
   /** Attempts that failed since a reply last came. */
   #failures = 0;
   /** When the state began, the last reply byte came or the queue became non-empty. */
@@ -229,9 +231,11 @@ export class Backend implements Holdable {
           return;
         }
         this.#isInReply = true;
+        if (request.isHeavy) this.gate.addPiece(end - at);
         if (owner?.onReplyPart(request, chunk, at, end)) owner.hold(this);
         break;
       }
+      if (request.isHeavy) this.gate.answered(next - at);
       this.#isInReply = false;
       this.#dequeue(request);
       if (owner === undefined) poolRequest(request);
@@ -246,10 +250,11 @@ export class Backend implements Holdable {
   /** Looks at the clock: timeouts, retries, keepalive. Called some ten times a second. */
   tick(): void {
     const nowMs = this.#turn.nowMs;
-    if (this.#hold.pass(nowMs - this.#tickMs, this.#head)) this.#readAgain();
+    if (this.#hold.pass(nowMs - this.#tickMs, this.#head, this.gate)) this.#readAgain();
     this.#tickMs = nowMs;
     // Those woken before may be gone, and nobody then makes room for the rest.
     if (this.waiters.length > 0 && !this.isFull) this.#wakeWaiters();
+    this.gate.tick(this.#hold.isOn ? 0 : nowMs - this.#progressMs);
     switch (this.#state) {
       case "waiting":
         if (nowMs >= this.#retryAtMs) this.#dial();
@@ -265,9 +270,6 @@ export class Backend implements Holdable {
         } else if (this.#state === "connected" && this.#probe.isDue(nowMs)) {
           this.#sendProbe(nowMs);
         }
-        break;
-      case "dialing":
-      case "closed":
         break;
     }
   }
@@ -299,6 +301,7 @@ export class Backend implements Holdable {
     }
     this.#tail = request;
     this.length++;
+    if (request.isHeavy) this.gate.length++;
     if (this.#state === "connected") this.#wire!.markDirtyLate();
   }
 
@@ -383,6 +386,7 @@ export class Backend implements Holdable {
       reason = CONNECTION_RESET;
       request = behind;
     }
+    this.gate.reset();
     this.#wakeWaiters();
   }
 
@@ -410,6 +414,7 @@ export class Backend implements Holdable {
     // As many as there is room for; the others keep their place, unless no room will come.
     const room = Math.max(1, this.#pipelineMax - this.length);
     this.waiters.wake(this.#isClosing ? Number.POSITIVE_INFINITY : room);
+    if (this.#isClosing) this.gate.open();
   }
 
   /** Every queued request is answered. */

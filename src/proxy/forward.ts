@@ -22,6 +22,7 @@ import { equalBytes } from "../base/bytes.ts";
 import { FORWARD_SEMI_ASYNC } from "../model/slot.ts";
 import { hashTag, tagEnd, tagStart } from "../slots/hash.ts";
 import type { Backend } from "./backend.ts";
+import type { HeavyGate, HeavyWaiter } from "./heavy-gate.ts";
 import {
   judgePull,
   MIGRATE,
@@ -70,7 +71,7 @@ export interface PassagePort {
   delay(machine: Resumable, ms: number): void;
 }
 
-export class Passage implements PendingDispatch, RequestOwner, Resumable {
+export class Passage implements PendingDispatch, RequestOwner, HeavyWaiter {
   readonly #request: Request;
   readonly #session: Session;
   readonly #slot: ProxySlot;
@@ -79,7 +80,7 @@ export class Passage implements PendingDispatch, RequestOwner, Resumable {
   /** Waits to be called back. */
   #isWaiting = false;
   /** Where it waited last. */
-  #queue: Waiters | undefined;
+  #queue: Waiters | HeavyGate["waiters"] | undefined;
   #isCancelled = false;
   /** Counts as under way in the slot: from the first pull of an attempt to the push. */
   #isCounted = false;
@@ -111,6 +112,10 @@ export class Passage implements PendingDispatch, RequestOwner, Resumable {
     this.#port = port;
   }
 
+  get client(): RequestOwner {
+    return this.#session;
+  }
+
   /** Goes as far as it can. @returns whether the request is handed over or answered */
   retry(): boolean {
     if (this.#isWaiting) return false;
@@ -124,8 +129,11 @@ export class Passage implements PendingDispatch, RequestOwner, Resumable {
     if (this.#isCounted && this.#pulled * 2 < this.#message.keys.length) return this.#pull();
     const backend = this.#destination();
     if (backend.isFull) return this.#waitIn(backend.waiters);
+    const { isLight } = this.#session.window;
+    if (!isLight && this.#isBehind(backend.gate)) return this.#waitIn(backend.gate.waiters);
     this.#isDone = true;
     const request = this.#request;
+    request.isHeavy = !isLight;
     if (this.#isCounted) this.#isCounted = false;
     else slot.underWay++;
     request.slot = slot;
@@ -314,7 +322,12 @@ export class Passage implements PendingDispatch, RequestOwner, Resumable {
     return slot.primary!.lane(session.database, session, own);
   }
 
-  #waitIn(queue: Waiters): false {
+  /** It has to wait at the gate; who waited there does so once. */
+  #isBehind(gate: HeavyGate): boolean {
+    return this.#queue === gate.waiters ? gate.isFull : gate.isShut;
+  }
+
+  #waitIn(queue: Waiters | HeavyGate["waiters"]): false {
     this.#queue = queue;
     queue.add(this);
     return this.#wait();

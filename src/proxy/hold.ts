@@ -4,6 +4,7 @@
  * slot's requests to be answered, for HOLD_BURST_MS at once and HOLD_SHARE of the time.
  */
 
+import type { HeavyGate, HeavyWaiter } from "./heavy-gate.ts";
 import type { Request, RequestOwner } from "./request.ts";
 import { BLOCKED } from "./slot.ts";
 
@@ -37,19 +38,22 @@ export class Hold {
   /**
    * Time has passed: while others wait too, being held uses up what is granted, else it comes back.
    * @param head the backend's queue
+   * @param gate before which others may wait too
    * @returns whether the hold ends because nothing is left
    */
-  pass(ms: number, head: Request | undefined): boolean {
+  pass(ms: number, head: Request | undefined, gate: HeavyGate): boolean {
     if (this.#holders.size === 0) {
       this.#leftMs = Math.min(HOLD_BURST_MS, this.#leftMs + ms * HOLD_SHARE);
       return false;
     }
-    if (!this.#hasOthers(head)) return false;
+    if (!this.#hasOthers(head) && !gate.waiters.some(this.#isOther)) return false;
     this.#leftMs -= ms;
     if (this.#leftMs > 0) return false;
     this.#holders.clear();
     return true;
   }
+
+  readonly #isOther = ({ client }: HeavyWaiter): boolean => !this.#holders.has(client);
 
   #hasOthers(head: Request | undefined): boolean {
     for (let request = head; request !== undefined; request = request.behind) {

@@ -58,6 +58,10 @@ export class Request {
   next: Request | undefined = undefined;
   behind: Request | undefined = undefined;
   state: RequestState = WAITING;
+  /** How many requests to servers this one was split into. */
+  parts = 1;
+  /** Counts at the server's heavy-gate.ts. */
+  isHeavy = false;
   /** Index into the statistics. */
   commandId = 0;
   /** When it was decoded: the clock's monotonic milliseconds. */
@@ -95,6 +99,8 @@ export function poolRequest(request: Request): void {
   request.slot = undefined;
   request.behind = undefined;
   request.state = WAITING;
+  request.parts = 1;
+  request.isHeavy = false;
   request.reply = undefined;
   if (poolLength === POOL_MAX) {
     request.next = undefined;

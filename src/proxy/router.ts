@@ -116,10 +116,12 @@ export class Router {
     const slot = this.slots[slotId]!;
     if (slot.mode === OPEN) {
       const backend = slot.primary!.lane(session.database, session, 0);
-      if (!backend.isFull) {
+      const { isLight } = session.window;
+      if (!backend.isFull && (isLight || !backend.gate.isShut)) {
         const request = session.begin(command.id);
         slot.underWay++;
         request.slot = slot;
+        request.isHeavy = !isLight;
         backend.push(request, buf, decoder.start, decoder.end);
         return true;
       }

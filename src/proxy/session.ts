@@ -71,7 +71,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
   readonly #turn: Turn;
   readonly #stats: Stats;
   /** How many replies may be owed before no more requests are decoded. */
-  readonly #window: ReplyWindow;
+  readonly window: ReplyWindow;
 
   #head: Request | undefined;
   #tail: Request | undefined;
@@ -104,7 +104,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     this.#turn = turn;
     this.#stats = stats;
     // One request is decoded beyond the queue, and the reply awaited is not in the queue.
-    this.#window = new ReplyWindow(limits.session_max_pipeline + 2);
+    this.window = new ReplyWindow(limits.session_max_pipeline + 2);
     this.#readMs = turn.nowMs;
     this.#sendWatch = new SendWatch(turn.nowMs);
     this.#output = new OutputWatch(this, wire.out, port);
@@ -172,9 +172,9 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     const out = this.#out;
     const port = this.port;
     while (!this.#isEnding) {
-      if (this.#length >= this.#window.size) {
+      if (this.#length >= this.window.size) {
         this.#waitsFor = REPLIES;
-        this.#window.fill();
+        this.window.fill();
         return;
       }
       if (out.length - out.head > OUTPUT_PAUSE_BYTES) {
@@ -257,7 +257,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
       return false;
     }
     this.#out.append(buf, from, to);
-    this.#window.bytes += to - from;
+    this.window.add(to - from, request.parts);
     this.#leave(request, request.state === WAITING && buf[from] === MINUS);
     const next = this.#head;
     if (next !== undefined && next.state !== WAITING) this.#sendKept();
@@ -274,7 +274,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     }
     request.state = STREAMING;
     this.#out.append(buf, from, to);
-    this.#window.bytes += to - from;
+    this.window.addPiece(to - from, request.parts);
     this.#wire.markDirtyLate();
     return this.#output.notice();
   }
@@ -318,17 +318,17 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     let request = this.#head;
     while (request !== undefined && request.state !== WAITING) {
       if (request.state === STREAMING) break;
-      const reply = request.reply!;
-      const { replyFrom, replyTo } = request;
-      this.#out.append(reply, replyFrom, replyTo);
-      this.#window.bytes += replyTo - replyFrom;
+      const { reply, replyFrom, replyTo } = request;
+      this.#out.append(reply!, replyFrom, replyTo);
       this.#output.keptBytes -= replyTo - replyFrom;
       if (request.state === GATHERING) {
+        this.window.addPiece(replyTo - replyFrom, request.parts);
         request.state = STREAMING;
         request.reply = undefined;
         break;
       }
-      this.#leave(request, reply[replyFrom] === MINUS);
+      this.window.add(replyTo - replyFrom, request.parts);
+      this.#leave(request, reply![replyFrom] === MINUS);
       request = this.#head;
     }
     if (this.#output.keptBytes === 0) this.#kept.release();
@@ -348,7 +348,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     // Where more is owed the rest is likely to follow at once, from another backend.
     if (next === undefined) this.#wire.markDirty();
     else this.#wire.markDirtyLate();
-    if (this.#waitsFor === REPLIES && this.#window.reopens(this.#length)) this.#turn.wake(this);
+    if (this.#waitsFor === REPLIES && this.window.reopens(this.#length)) this.#turn.wake(this);
   }
 
   /** `request` gets `text` as its reply, nothing behind it gets one, and the session ends. */

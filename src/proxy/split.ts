@@ -100,6 +100,7 @@ export class Split implements RequestOwner, PendingDispatch {
       this.#passage = undefined;
     }
     const count = (this.#argc - 1) / this.#step;
+    if (this.#parent !== undefined) this.#parent.parts = count;
     while (this.#parent !== undefined && this.#parts.length < count) {
       this.#passage = this.#dispatchPart(1 + this.#parts.length * this.#step);
       if (this.#passage !== undefined) return false;

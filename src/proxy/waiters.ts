@@ -6,21 +6,25 @@
 
 import type { Resumable } from "./turn.ts";
 
-export class Waiters {
-  readonly #machines = new Set<Resumable>();
+export class Waiters<Machine extends Resumable = Resumable> {
+  readonly #machines = new Set<Machine>();
 
   get length(): number {
     return this.#machines.size;
   }
 
   /** `machine.resume` is called once, when what it waits for may be there. */
-  add(machine: Resumable): void {
+  add(machine: Machine): void {
     this.#machines.add(machine);
   }
 
   /** It waits no longer. */
-  remove(machine: Resumable): void {
+  remove(machine: Machine): void {
     this.#machines.delete(machine);
+  }
+
+  some(test: (machine: Machine) => boolean): boolean {
+    return this.#machines.values().some(test);
   }
 
   /** Wakes the first `count`; none of them may wait again before this returns. */

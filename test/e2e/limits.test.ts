@@ -143,6 +143,30 @@ describe("A proxy", () => {
     client.close();
   }, 120_000);
 
+  test("serves others soon while forty clients ask for large values and never read", async () => {
+    const proxy = await startProxy("");
+    const known = await RespClient.connect(proxy.port);
+    await known.call("SET", "key", "value");
+    await known.call("SET", "big", Buffer.alloc(5 * MIB, "x"));
+    await slowestOf(known, "key");
+    const stalled = new StalledClients(proxy.port, 40);
+    stalled.send(Buffer.concat(Array(20).fill(encodeRequest(["GET", "big"]))));
+    const waits: number[] = [];
+    for (let i = 0; i < 20; i++) {
+      const beganMs = performance.now();
+      const fresh = await RespClient.connect(proxy.port);
+      const replies = await Promise.all([fresh.call("GET", "key"), known.call("GET", "key")]);
+      expect(replies.map(String)).toEqual(["value", "value"]);
+      waits.push(performance.now() - beganMs);
+      fresh.close();
+    }
+    const slowestMs = Math.max(...waits);
+    process.stdout.write(`beside 40 that never read the slowest took ${slowestMs.toFixed(0)} ms\n`);
+    expect(slowestMs).toBeLessThan(2 * SERVED_MS_MAX);
+    stalled.close();
+    known.close();
+  }, 120_000);
+
   test("refuses clients above proxy_max_clients, and takes others when some have gone", async () => {
     const proxy = await startProxy("proxy_max_clients = 3\n");
     const clients: RespClient[] = [];

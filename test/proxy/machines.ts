@@ -10,6 +10,7 @@ import { OutputBudget } from "../../src/net/output-budget.ts";
 import type { Backend } from "../../src/proxy/backend.ts";
 import { BackendPool } from "../../src/proxy/backend-pool.ts";
 import type { PlaneConfig } from "../../src/proxy/plane.ts";
+import { LIGHT_REPLIES } from "../../src/proxy/reply-window.ts";
 import { Router } from "../../src/proxy/router.ts";
 import { Session } from "../../src/proxy/session.ts";
 import type { SessionPort } from "../../src/proxy/session-port.ts";
@@ -295,6 +296,17 @@ export class World implements SessionPort {
 
   client(): FakeClient {
     return new FakeClient(this.#sessions++, this);
+  }
+
+  /** A client known to ask for little: its requests do not wait at the gates of backends. */
+  lightClient(): FakeClient {
+    const client = this.client();
+    client.send(...Array.from({ length: LIGHT_REPLIES }, () => "GET a"));
+    const server = this.server(B);
+    server.requests();
+    server.reply(bulk("v").repeat(LIGHT_REPLIES));
+    client.output();
+    return client;
   }
 }
 
