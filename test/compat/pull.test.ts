@@ -3,7 +3,7 @@
  * needs is at the source, and comes to the target before the request does.
  */
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { ProxyClient } from "../../src/api/proxy-client.ts";
 import { FORWARD_SEMI_ASYNC, FORWARD_SYNC } from "../../src/model/slot.ts";
 import { ErrorReply, type Reply } from "../../src/resp/reply.ts";
@@ -88,6 +88,16 @@ for (const method of [FORWARD_SYNC, FORWARD_SEMI_ASYNC]) {
           for (const connection of [source, target, client]) connection.close();
         });
 
+        /** @param answeredThere keys of which each request names one: the wrapper leaves those */
+        async function expectLeft(answeredThere: number): Promise<void> {
+          const isWrapped = from === "codis" && method === FORWARD_SEMI_ASYNC;
+          expect(await ask(source, "DBSIZE")).toEqual([isWrapped ? answeredThere : 0]);
+        }
+
+        afterEach(async () => {
+          await ask(source, "FLUSHALL");
+        });
+
         test("every type comes as it was, with its time to live", async () => {
           const fill = ["SET s 1 EX 100", "RPUSH l 1 2", "SADD u 1 2", "HSET h f 1", "ZADD z 1 m"];
           await ask(source, ...fill);
@@ -95,17 +105,17 @@ for (const method of [FORWARD_SYNC, FORWARD_SEMI_ASYNC]) {
           const [ttl, ...values] = await ask(client, ...all);
           expect(ttl).toBeWithin(50, 101);
           expect(values).toEqual([2, ["1", "2"], 2, ["f", "1"], "1"]);
-          expect(await ask(source, "DBSIZE")).toEqual([0]);
+          await expectLeft(5);
           expect(await ask(client, "GET none")).toEqual([null]);
         });
 
         test("keys that share a slot by chance all come for one command", async () => {
           await ask(source, `SADD ${A} 1`, `SADD ${B} 2`, `SADD ${C} 3`, `SET ${D} x`);
           expect(await ask(client, `SUNIONSTORE ${D} ${A} ${B} ${C} ${A}`)).toEqual([3]);
-          expect(await ask(source, "DBSIZE")).toEqual([0]);
+          await expectLeft(0);
           await ask(source, `SET ${B} old`);
           expect(await ask(client, `RENAME ${D} ${B}`, `SCARD ${B}`)).toEqual(["OK", 3]);
-          expect(await ask(source, "DBSIZE")).toEqual([0]);
+          await expectLeft(0);
           expect(await ask(client, `DEL ${A} ${B} ${C} ${D}`)).toEqual([3]);
         });
 
@@ -121,7 +131,7 @@ for (const method of [FORWARD_SYNC, FORWARD_SEMI_ASYNC]) {
               "EXISTS p q r r",
             ),
           ).toEqual([["2"], 2, ["2", "3", "4", null], 2, 2]);
-          expect(await ask(source, "DBSIZE")).toEqual([0]);
+          await expectLeft(1);
         });
 
         test("another database's key of the same name stays apart", async () => {
@@ -138,7 +148,7 @@ for (const method of [FORWARD_SYNC, FORWARD_SEMI_ASYNC]) {
           await ask(source, "SET both source", "SADD {b}x 1", "SADD {b}y 1");
           await ask(target, "SET both target", "SADD {b}y 7 8");
           expect(await ask(client, "GET both", "SUNION {b}x {b}y")).toEqual(["source", ["1"]]);
-          expect(await ask(source, "DBSIZE")).toEqual([0]);
+          await expectLeft(1);
         });
       });
     }
