@@ -1,43 +1,14 @@
 /** Asynchronous moves: keys in flight, failing links, cuts at any message. */
 
 import { afterEach, describe, expect, test } from "bun:test";
-import type { ServerConfig } from "../../src/server/config.ts";
 import { CuttingRelay } from "../support/cutting-relay.ts";
-import { type OwnServerProcess, startOwnServer } from "../support/own-server.ts";
+import { ask, movingServers, replyText } from "../support/moving-servers.ts";
 import { createPrng } from "../support/prng.ts";
-import { RawConnection } from "../support/raw-connection.ts";
-import { ScriptedTarget } from "../support/scripted-target.ts";
+import type { RawConnection } from "../support/raw-connection.ts";
 
-const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
-async function startServer(config: Partial<ServerConfig> = {}): Promise<OwnServerProcess> {
-  const server = await startOwnServer(config);
-  closers.push(() => server.close());
-  return server;
-}
-
-async function connect(server: { readonly port: number }): Promise<RawConnection> {
-  const connection = await RawConnection.open(server.port);
-  closers.push(() => connection.close());
-  return connection;
-}
-
-function startTarget(): ScriptedTarget {
-  const target = new ScriptedTarget();
-  closers.push(() => target.stop());
-  return target;
-}
-
-async function ask(connection: RawConnection, ...words: (string | number)[]): Promise<string> {
-  return (await connection.ask(words)).toString("latin1");
-}
-
-async function replyText(connection: RawConnection): Promise<string> {
-  return (await connection.reply()).toString("latin1");
-}
+const servers = movingServers();
+const { closers, startServer, connect, startTarget } = servers;
+afterEach(() => servers.stopAll());
 
 const ACK_OK = "*3\r\n$22\r\nSLOTSRESTORE-ASYNC-ACK\r\n$1\r\n0\r\n$2\r\nOK\r\n";
 const MIGRATED = "*2\r\n:1\r\n-ERR the specified key is being migrated\r\n";

@@ -2,42 +2,11 @@
 
 import { afterEach, describe, expect, test } from "bun:test";
 import { slotOf } from "../../src/slots/hash.ts";
-import { type OwnServerProcess, startOwnServer } from "../support/own-server.ts";
-import { RawConnection } from "../support/raw-connection.ts";
-import { ScriptedTarget } from "../support/scripted-target.ts";
+import { ask, movingServers, replyText } from "../support/moving-servers.ts";
 
-const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
-async function startServer(
-  changes: Record<string, string | number> = {},
-): Promise<OwnServerProcess> {
-  const server = await startOwnServer(changes);
-  closers.push(() => server.close());
-  return server;
-}
-
-async function connect(server: { readonly port: number }): Promise<RawConnection> {
-  const connection = await RawConnection.open(server.port);
-  closers.push(() => connection.close());
-  return connection;
-}
-
-function startTarget(): ScriptedTarget {
-  const target = new ScriptedTarget();
-  closers.push(() => target.stop());
-  return target;
-}
-
-async function ask(connection: RawConnection, ...words: (string | number)[]): Promise<string> {
-  return (await connection.ask(words)).toString("latin1");
-}
-
-async function replyText(connection: RawConnection): Promise<string> {
-  return (await connection.reply()).toString("latin1");
-}
+const servers = movingServers();
+const { startServer, connect, startTarget } = servers;
+afterEach(() => servers.stopAll());
 
 describe("While keys are on their way", () => {
   /** A server with some keys, and a move of `{t}a` that the target has not answered. */

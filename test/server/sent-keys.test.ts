@@ -5,36 +5,12 @@ import { Databases } from "../../src/server/databases.ts";
 import { SENT_KEYS_MAX, SentKeys, TOO_MANY_SENT } from "../../src/server/sent-keys.ts";
 import { slotOf } from "../../src/slots/hash.ts";
 import { CuttingRelay } from "../support/cutting-relay.ts";
-import { type OwnServerProcess, startOwnServer } from "../support/own-server.ts";
-import { RawConnection } from "../support/raw-connection.ts";
-import { ScriptedTarget } from "../support/scripted-target.ts";
+import { ask, movingServers } from "../support/moving-servers.ts";
+import type { RawConnection } from "../support/raw-connection.ts";
 
-const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
-async function startServer(): Promise<OwnServerProcess> {
-  const server = await startOwnServer();
-  closers.push(() => server.close());
-  return server;
-}
-
-async function connect(server: { readonly port: number }): Promise<RawConnection> {
-  const connection = await RawConnection.open(server.port);
-  closers.push(() => connection.close());
-  return connection;
-}
-
-function startTarget(): ScriptedTarget {
-  const target = new ScriptedTarget();
-  closers.push(() => target.stop());
-  return target;
-}
-
-async function ask(connection: RawConnection, ...words: (string | number)[]): Promise<string> {
-  return (await connection.ask(words)).toString("latin1");
-}
+const servers = movingServers();
+const { closers, startServer, connect, startTarget } = servers;
+afterEach(() => servers.stopAll());
 
 const ON_ITS_WAY = "*2\r\n:1\r\n-ERR the specified key is being migrated\r\n";
 const GONE = "*2\r\n:0\r\n-ERR the specified key doesn't exist\r\n";

@@ -8,7 +8,7 @@
  *
  * A base may begin as an RDB file, as Redis writes it unless told otherwise. Also takes over the
  * single file of servers before Redis 7, and finds nothing in an empty place.
- * src/aof.c (`loadAppendOnlyFiles`, `loadSingleAppendOnlyFile`).
+ * Source: Redis 7.0 src/aof.c (`loadAppendOnlyFiles`, `loadSingleAppendOnlyFile`).
  */
 
 import { CodisError } from "../../base/errors.ts";
