@@ -59,6 +59,19 @@ export interface Draft {
 export async function writeFileAtomically(
   path: string,
   text: string,
+  draft: Draft = {},
+): Promise<void> {
+  await replaceFile(path, text, draft);
+  await syncFolderLater(dirname(path));
+}
+
+/**
+ * The same for one of many files in a folder, without syncing it: until the caller has, a power
+ * loss may bring the old file back.
+ */
+export async function replaceFile(
+  path: string,
+  text: string,
   { path: draft = `${path}.tmp`, mode = 0o644 }: Draft = {},
 ): Promise<void> {
   try {
@@ -75,7 +88,6 @@ export async function writeFileAtomically(
     rmSync(draft, { force: true });
     throw error;
   }
-  await syncFolderLater(dirname(path));
 }
 
 /** Makes renames, removals and new names in a folder survive a power loss. */

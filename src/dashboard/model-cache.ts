@@ -14,6 +14,9 @@ import { SLOT_COUNT } from "../slots/hash.ts";
 import type { Store } from "../store/store.ts";
 import type { Cluster } from "./cluster.ts";
 
+/** Slots that are written side by side. */
+const SAVES_AT_ONCE = 64;
+
 const ALL_SLOTS = Array.from({ length: SLOT_COUNT }, (_, id) => id);
 
 export class ModelCache {
@@ -119,7 +122,23 @@ export class ModelCache {
     }
   }
 
-  async saveSlot(mapping: Mapping): Promise<void> {
+  /**
+   * Rejects with the first failure, when the others are written: one record that cannot be must
+   * not keep the rest back. Of a store that takes none it asks no further.
+   */
+  async saveSlots(mappings: readonly Mapping[]): Promise<void> {
+    const failures: unknown[] = [];
+    for (let i = 0; i < mappings.length; i += SAVES_AT_ONCE) {
+      const saves = mappings.slice(i, i + SAVES_AT_ONCE).map((mapping) => this.#saveSlot(mapping));
+      const results = await Promise.allSettled(saves);
+      const rejected = results.filter((result) => result.status === "rejected");
+      failures.push(...rejected.map(({ reason }) => reason));
+      if (rejected.length === results.length) break;
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async #saveSlot(mapping: Mapping): Promise<void> {
     this.#staleSlots.add(mapping.id);
     await this.#store.updateSlot(mapping);
     this.#slots[mapping.id] = mapping;

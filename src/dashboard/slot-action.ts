@@ -18,6 +18,12 @@ import type { Cluster } from "./cluster.ts";
 import { nextActionIndex, requireServedGroup, requireSlot, slotsInAction } from "./cluster.ts";
 import type { RebalancePlan } from "./rebalance.ts";
 
+/**
+ * Offline slots that go through their states together, at most: other operations wait while they
+ * are stored and pushed.
+ */
+export const OFFLINE_AT_ONCE = 256;
+
 export interface SlotStep {
   /** Every proxy must accept the slot in this state before `next` is stored. */
   readonly fill?: SlotActionState;
@@ -29,13 +35,30 @@ export interface SlotStep {
   readonly next: SlotActionState;
 }
 
-export const SLOT_STEPS = {
+const SLOT_STEPS = {
   pending: { next: "preparing" },
   preparing: { fill: "prepared", undo: "preparing", next: "prepared" },
   prepared: { fill: "migrating", next: "migrating" },
   migrating: { move: true, next: "finished" },
   finished: { fill: "finished", next: "" },
 } as const satisfies Record<Exclude<SlotActionState, "">, SlotStep>;
+
+/**
+ * Of an offline slot, which has no keys to move: to proxies it is in `migrating` what it is in
+ * `finished`, so those two need not be stored.
+ */
+const OFFLINE_STEPS = {
+  ...SLOT_STEPS,
+  prepared: { fill: "finished", next: "" },
+  migrating: { fill: "finished", next: "" },
+} as const satisfies Record<Exclude<SlotActionState, "">, SlotStep>;
+
+/** Undefined for a slot without action. */
+export function stepOf(mapping: Mapping): SlotStep | undefined {
+  const { state } = mapping.action;
+  if (state === "") return undefined;
+  return isOffline(mapping) ? OFFLINE_STEPS[state] : SLOT_STEPS[state];
+}
 
 /** The mapping in another state of its action; "" hands it to the target. */
 export function inState(mapping: Mapping, state: SlotActionState): Mapping {
@@ -131,11 +154,11 @@ export interface MoveLimits {
 }
 
 /**
- * The slots to work on next, best first: those already begun before pending ones, then the lowest
- * index, then the highest id. `active` ones run already, `resting` ones wait after a failure; both
- * count against the limit of their groups. Pending slots wait while migration is disabled, and
- * while one that proxies must accept is resting: what stops that one would stop them too, with more
- * slots half way.
+ * The slots with an owner to work on next, best first: those already begun before pending ones,
+ * then the lowest index, then the highest id. `active` ones run already, `resting` ones wait after
+ * a failure; both count against the limit of their groups. Pending slots wait while migration is
+ * disabled, and while one that proxies must accept is resting: what stops that one would stop them
+ * too, with more slots half way.
  *
  * Upstream lets a group take part in one migration at a time and waits for the slowest of a round.
  * We let several slots of a group move at once and refill as they end: a slot spends most of its
@@ -150,26 +173,66 @@ export function chooseMoves(
   disabled: boolean,
   limits: MoveLimits,
 ): Mapping[] {
-  const all = slotsInAction(cluster);
   const load = new GroupLoad();
-  let holdPending = disabled;
-  for (const mapping of all) {
-    const isResting = resting.has(mapping.id);
-    if (active.has(mapping.id) || (isResting && isBegun(mapping))) load.add(mapping);
-    holdPending ||= isResting && isBegun(mapping) && mapping.action.state !== "migrating";
+  let moving = 0;
+  for (const mapping of slotsInAction(cluster)) {
+    if (isOffline(mapping)) continue;
+    const isActive = active.has(mapping.id);
+    if (isActive) moving++;
+    if (isActive || (resting.has(mapping.id) && isBegun(mapping))) load.add(mapping);
   }
-  const candidates = all
-    .filter(({ id }) => !active.has(id) && !resting.has(id))
-    .filter((mapping) => isBegun(mapping) || !holdPending)
-    .sort(byUrgency);
   const chosen: Mapping[] = [];
-  for (const mapping of candidates) {
-    if (active.size + chosen.length >= limits.slots) break;
-    if (!load.hasRoom(mapping, limits.perGroup(mapping))) continue;
+  for (const mapping of candidates(cluster, active, resting, disabled)) {
+    if (moving + chosen.length >= limits.slots) break;
+    if (isOffline(mapping) || !load.hasRoom(mapping, limits.perGroup(mapping))) continue;
     load.add(mapping);
     chosen.push(mapping);
   }
   return chosen;
+}
+
+/**
+ * Offline slots to work on next: all in one state, so that they go through the rest together, with
+ * one push for all of them. They have no keys, so none waits for another, and no group is full.
+ * None while some are `active`: those come to the states of these and are joined by them.
+ */
+export function chooseOffline(
+  cluster: Cluster,
+  active: ReadonlySet<number>,
+  resting: ReadonlySet<number>,
+  disabled: boolean,
+): Mapping[] {
+  if (slotsInAction(cluster).some((slot) => isOffline(slot) && active.has(slot.id))) return [];
+  const offline = candidates(cluster, active, resting, disabled).filter(isOffline);
+  const first = offline[0];
+  return offline
+    .filter(({ action }) => action.state === first?.action.state)
+    .slice(0, OFFLINE_AT_ONCE);
+}
+
+/** Slots that may be worked on now, the most urgent first. */
+function candidates(
+  cluster: Cluster,
+  active: ReadonlySet<number>,
+  resting: ReadonlySet<number>,
+  disabled: boolean,
+): Mapping[] {
+  const all = slotsInAction(cluster);
+  const holdPending =
+    disabled ||
+    all.some((mapping) => {
+      const { id, action } = mapping;
+      return resting.has(id) && isBegun(mapping) && action.state !== "migrating";
+    });
+  return all
+    .filter(({ id }) => !active.has(id) && !resting.has(id))
+    .filter((mapping) => isBegun(mapping) || !holdPending)
+    .sort(byUrgency);
+}
+
+/** Group 0 is no group: there is nobody to take keys from. */
+function isOffline({ group_id }: Mapping): boolean {
+  return group_id === 0;
 }
 
 function isBegun(mapping: Mapping): boolean {
@@ -191,9 +254,8 @@ class GroupLoad {
     this.#coming.set(to, (this.#coming.get(to) ?? 0) + 1);
   }
 
-  /** Group 0 is no group: offline slots have no keys to take from anyone. */
   hasRoom({ group_id: from, action: { target_id: to } }: Mapping, perGroup: number): boolean {
-    const leaves = from === 0 || (this.#leaving.get(from) ?? 0) < perGroup;
+    const leaves = (this.#leaving.get(from) ?? 0) < perGroup;
     const comes = (this.#coming.get(to) ?? 0) < perGroup;
     return leaves && comes && !this.#coming.has(from) && !this.#leaving.has(to);
   }

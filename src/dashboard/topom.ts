@@ -264,7 +264,7 @@ export class Topom {
   }
 
   async removeSlotAction(slotId: number): Promise<void> {
-    await this.#operate((cluster) => this.#cache.saveSlot(actionToRemove(cluster, slotId)));
+    await this.#operate((cluster) => this.#cache.saveSlots([actionToRemove(cluster, slotId)]));
   }
 
   async assignSlots(wanted: readonly Mapping[]): Promise<void> {
@@ -275,7 +275,7 @@ export class Topom {
         if (isGiven && !group.out_of_sync)
           await this.#cache.saveGroup({ ...group, out_of_sync: true });
       }
-      await this.#saveSlots(mappings);
+      await this.#cache.saveSlots(mappings);
       await this.#proxies.push(this.#cache.cluster, mappings);
     });
   }
@@ -283,7 +283,7 @@ export class Topom {
   async offlineSlots(wanted: readonly Mapping[]): Promise<void> {
     await this.#operate(async (cluster) => {
       const mappings = slotsToTakeOffline(cluster, wanted);
-      await this.#saveSlots(mappings);
+      await this.#cache.saveSlots(mappings);
       await this.#proxies.push(this.#cache.cluster, mappings);
     });
   }
@@ -292,7 +292,7 @@ export class Topom {
   async rebalance(confirm: boolean): Promise<RebalancePlan> {
     const plan = await this.#operate(async (cluster) => {
       const moves = planRebalance(cluster);
-      if (confirm) await this.#saveSlots(actionsOfPlan(cluster, moves));
+      if (confirm) await this.#cache.saveSlots(actionsOfPlan(cluster, moves));
       return moves;
     });
     this.#engine.wake();
@@ -302,12 +302,8 @@ export class Topom {
   // -- parts --------------------------------------------------------------------------------------
 
   async #createActions(decide: (cluster: Cluster) => readonly Mapping[]): Promise<void> {
-    await this.#operate((cluster) => this.#saveSlots(decide(cluster)));
+    await this.#operate((cluster) => this.#cache.saveSlots(decide(cluster)));
     this.#engine.wake();
-  }
-
-  async #saveSlots(mappings: readonly Mapping[]): Promise<void> {
-    for (const mapping of mappings) await this.#cache.saveSlot(mapping);
   }
 
   async #resync(cluster: Cluster, id: number): Promise<void> {
@@ -387,7 +383,7 @@ export class Topom {
           return topom.#cache.cluster;
         },
         exclusive: (work) => this.#operate(work),
-        saveSlot: (mapping) => this.#cache.saveSlot(mapping),
+        saveSlots: (mappings) => this.#cache.saveSlots(mappings),
         push: (mappings, undo) => this.#proxies.push(this.#cache.cluster, mappings, undo),
         withServer: (addr, work) => servers.withServer(addr, work),
         auth: servers.auth,

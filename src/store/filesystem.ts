@@ -7,7 +7,8 @@
  *
  * Where we differ: a held lock is waited for, contents and folders are synced to disk before a
  * write returns, and a lease is a file on which its owner holds flock until it releases it or dies.
- * Operations of one instance run one after the other. Nothing is cached.
+ * Operations of one instance run one after the other, but updates that wait in a row are one
+ * operation: one lock, files synced side by side, each folder once. Nothing is cached.
  */
 
 import {
@@ -26,13 +27,21 @@ import {
 import { dirname, join, resolve } from "node:path";
 import { assert } from "../base/assert.ts";
 import { CodisError, type ErrorCode } from "../base/errors.ts";
-import { syncFile, syncFolderLater, writeFileAtomically } from "../base/files.ts";
+import {
+  type Draft,
+  replaceFile,
+  syncFile,
+  syncFolderLater,
+  writeFileAtomically,
+} from "../base/files.ts";
 import { tryFlock } from "../base/flock.ts";
 import type { Coordinator, Lease } from "./coordinator.ts";
 
 /** How long an operation waits for R/data.lck, and how often it tries. */
 const LOCK_WAIT_MS = 5_000;
 const LOCK_RETRY_MS = 5;
+/** Updates in one operation, at most: so many files are open at once. */
+export const BATCH_MAX = 64;
 
 /**
  * What a folder that cannot be used fails with; waiting mends none of these. ENOENT is what /proc
@@ -48,6 +57,8 @@ export class FilesystemCoordinator implements Coordinator {
   readonly #leases = new Set<FileLease>();
   /** The last operation queued; the next one starts when it has ended. */
   #last: Promise<unknown> = Promise.resolve();
+  /** The updates queued last, while nothing else is behind them and they have not begun. */
+  #batch: Update[] = [];
   #closed = false;
 
   /**
@@ -64,15 +75,18 @@ export class FilesystemCoordinator implements Coordinator {
       this.#checkLease(lease);
       const file = this.#fileOf(path);
       if (exists(file)) throw new CodisError("conflict", "file already exists");
-      await this.#write(file, data);
+      await writeFileAtomically(file, data, this.#draftOf(file));
     });
   }
 
   update(path: string, data: string, lease?: Lease): Promise<void> {
-    return this.#run("write", path, async () => {
-      this.#checkLease(lease);
-      await this.#write(this.#fileOf(path), data);
-    });
+    const update = { path, data, lease, done: Promise.withResolvers<void>() };
+    const batch = this.#batch;
+    const joins =
+      batch.length > 0 && batch.length < BATCH_MAX && batch.every((other) => other.path !== path);
+    if (joins) batch.push(update);
+    else this.#beginBatch(update);
+    return update.done.promise;
   }
 
   remove(path: string, lease?: Lease): Promise<void> {
@@ -137,21 +151,67 @@ export class FilesystemCoordinator implements Coordinator {
    * Queues `work`, runs it under the lock, and says in an error what was attempted: "usage" when
    * the folder cannot be used, "unavailable" for what may pass.
    */
-  #run<T>(verb: string, path: string, work: () => T | Promise<T>): Promise<T> {
-    const turn = this.#last.then(async () => {
-      if (this.#closed) throw new CodisError("closed", "use of closed fs client");
-      try {
-        return await this.#locked(work);
-      } catch (error) {
-        if (error instanceof CodisError && error.code === "closed") throw error;
-        throw new CodisError(codeOf(error), `Cannot ${verb} ${path} below ${this.#root}`, error);
-      }
-    });
+  async #run<T>(verb: string, path: string, work: () => T | Promise<T>): Promise<T> {
+    this.#batch = [];
+    try {
+      return await this.#queue(() => this.#locked(work));
+    } catch (error) {
+      throw this.#failure(verb, path, error);
+    }
+  }
+
+  #queue<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work);
     this.#last = turn.catch(() => undefined);
     return turn;
   }
 
+  #failure(verb: string, path: string, error: unknown): CodisError {
+    if (error instanceof CodisError && error.code === "closed") return error;
+    return new CodisError(codeOf(error), `Cannot ${verb} ${path} below ${this.#root}`, error);
+  }
+
+  #beginBatch(first: Update): void {
+    const batch = [first];
+    this.#batch = batch;
+    void this.#queue(async () => {
+      if (this.#batch === batch) this.#batch = [];
+      try {
+        await this.#locked(() => this.#writeBatch(batch));
+      } catch (error) {
+        // Not even begun: the lock was not to be had.
+        for (const { path, done } of batch) done.reject(this.#failure("write", path, error));
+      }
+    });
+  }
+
+  /** Settles each update for itself. */
+  async #writeBatch(batch: readonly Update[]): Promise<void> {
+    const folders = new Map<string, Update[]>();
+    await Promise.all(
+      batch.map(async (update) => {
+        try {
+          this.#checkLease(update.lease);
+          const file = this.#fileOf(update.path);
+          await replaceFile(file, update.data, this.#draftOf(file));
+          folders.set(dirname(file), [...(folders.get(dirname(file)) ?? []), update]);
+        } catch (error) {
+          update.done.reject(this.#failure("write", update.path, error));
+        }
+      }),
+    );
+    for (const [folder, updates] of folders) {
+      try {
+        await syncFolderLater(folder);
+        for (const { done } of updates) done.resolve();
+      } catch (error) {
+        for (const { path, done } of updates) done.reject(this.#failure("write", path, error));
+      }
+    }
+  }
+
   async #locked<T>(work: () => T | Promise<T>): Promise<T> {
+    if (this.#closed) throw new CodisError("closed", "use of closed fs client");
     mkdirSync(this.#root, { recursive: true, mode: 0o755 });
     const fd = openSync(join(this.#root, "data.lck"), constants.O_RDWR | constants.O_CREAT, 0o644);
     try {
@@ -183,13 +243,13 @@ export class FilesystemCoordinator implements Coordinator {
     return file;
   }
 
-  async #write(file: string, data: string): Promise<void> {
+  /** Where the text of `file` is written first; makes the folders of both. */
+  #draftOf(file: string): Draft {
     const temp = join(this.#root, "temp");
     mkdirSync(temp, { recursive: true, mode: 0o755 });
     mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
     const seconds = Math.floor(Date.now() / 1000);
-    const draft = join(temp, `${seconds}.${Math.floor(Math.random() * 1e15)}`);
-    await writeFileAtomically(file, data, { path: draft, mode: 0o600 });
+    return { path: join(temp, `${seconds}.${Math.floor(Math.random() * 1e15)}`), mode: 0o600 };
   }
 
   #checkLease(lease: Lease | undefined): void {
@@ -210,6 +270,13 @@ export class FilesystemCoordinator implements Coordinator {
     // The file stays: its text tells the next owner what was left behind if a step before failed.
     if (this.#leases.delete(lease)) closeSync(lease.fd);
   }
+}
+
+interface Update {
+  readonly path: string;
+  readonly data: string;
+  readonly lease: Lease | undefined;
+  readonly done: PromiseWithResolvers<void>;
 }
 
 interface FileLease extends Lease {

@@ -5,7 +5,9 @@ import {
   actionsToCreateSome,
   actionToCreate,
   chooseMoves,
+  chooseOffline,
   inState,
+  OFFLINE_AT_ONCE,
   slotsToAssign,
 } from "../../src/dashboard/slot-action.ts";
 import { clusterOf, groupOf, moving } from "./clusters.ts";
@@ -26,10 +28,10 @@ function chosen(
 
 test("Slots already begun come first, then the lowest index, then the highest id", () => {
   const mappings = [
-    moving(1, 0, 1, "pending", 1),
-    moving(2, 0, 2, "pending", 3),
-    moving(3, 0, 3, "migrating", 9),
-    moving(4, 0, 4, "pending", 3),
+    moving(1, 1, 2, "pending", 1),
+    moving(2, 1, 4, "pending", 3),
+    moving(3, 3, 2, "migrating", 9),
+    moving(4, 3, 4, "pending", 3),
   ];
   expect(chosen(mappings)).toEqual([3, 1, 4, 2]);
 });
@@ -59,15 +61,45 @@ test("A group gives or takes, not both at once, and not by way of others either"
   expect(chosen([moving(1, 1, 2, "migrating", 1), moving(2, 2, 1, "migrating", 2)])).toEqual([1]);
 });
 
-test("Offline slots do not block each other, but their target does", () => {
-  const mappings = [1, 2, 3].map((id) => moving(id, 0, id, "pending", id));
-  expect(chosen(mappings)).toEqual([1, 2, 3]);
+test("No more slots move at once than the limit says, and offline ones do not count", () => {
+  const mappings = [1, 2, 3].map((id) => moving(id, id, 4, "pending", id));
+  const offline = [5, 6].map((id) => moving(id, 0, 4, "pending", id));
+  expect(chosen([...offline, ...mappings], { slots: 2 })).toEqual([1, 2]);
+  expect(chosen(mappings, { slots: 2, active: [1] })).toEqual([2]);
+  expect(chosen([...offline, ...mappings], { slots: 1, active: [5, 6] })).toEqual([1]);
 });
 
-test("No more slots move at once than the limit says", () => {
-  const mappings = [1, 2, 3].map((id) => moving(id, 0, id, "pending", id));
-  expect(chosen(mappings, { slots: 2 })).toEqual([1, 2]);
-  expect(chosen(mappings, { slots: 2, active: [1] })).toEqual([2]);
+/** As `chosen`, of offline slots. */
+function chosenOffline(
+  mappings: readonly ReturnType<typeof moving>[],
+  { active = [], resting = [], disabled = false }: Parameters<typeof chosen>[1] = {},
+): number[] {
+  const cluster = clusterOf(groups, mappings);
+  return chooseOffline(cluster, new Set(active), new Set(resting), disabled).map(({ id }) => id);
+}
+
+test("Offline slots go together, those in the state of the most urgent one", () => {
+  const mappings = [
+    moving(1, 0, 1, "pending", 1),
+    moving(2, 0, 2, "preparing", 9),
+    moving(3, 0, 1, "preparing", 8),
+    moving(4, 1, 2, "preparing", 1),
+  ];
+  expect(chosenOffline(mappings)).toEqual([3, 2]);
+  expect(chosenOffline(mappings, { active: [3] })).toEqual([]);
+  expect(chosenOffline(mappings, { active: [4] })).toEqual([3, 2]);
+  expect(chosenOffline(mappings, { resting: [2, 3] })).toEqual([]);
+  expect(chosenOffline(mappings.slice(0, 1))).toEqual([1]);
+  expect(chosenOffline(mappings.slice(0, 1), { disabled: true })).toEqual([]);
+});
+
+test("No more offline slots go together than the limit says", () => {
+  const mappings = Array.from({ length: OFFLINE_AT_ONCE + 1 }, (_, id) => {
+    return moving(id, 0, 1, "pending", id);
+  });
+  const ids = chosenOffline(mappings);
+  expect(ids.length).toBe(OFFLINE_AT_ONCE);
+  expect(ids.includes(OFFLINE_AT_ONCE)).toBe(false);
 });
 
 test("Disabled migration begins nothing, but goes on with what has begun", () => {

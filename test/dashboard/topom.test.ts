@@ -1,8 +1,11 @@
 import { expect, test } from "bun:test";
+import { CodisError } from "../../src/base/errors.ts";
+import { OFFLINE_AT_ONCE } from "../../src/dashboard/slot-action.ts";
 import { encodeRecord } from "../../src/model/encode.ts";
 import { GROUP } from "../../src/model/group.ts";
 import { groupPath, leasePath, slotPath } from "../../src/model/paths.ts";
 import { MAPPING } from "../../src/model/slot.ts";
+import { SLOT_COUNT } from "../../src/slots/hash.ts";
 import { DashboardWorld, PRODUCT } from "../support/dashboard-world.ts";
 import { groupOf, moving } from "./clusters.ts";
 
@@ -80,6 +83,49 @@ test("A model that cannot be read at the start is read again until it can", asyn
   await world.advance(1_000);
   expect(nodes.get(slotPath(PRODUCT, 7))).toBe(encodeRecord(MAPPING, moving(7, 2, 0, "", 0)));
   await world.topom.close();
+});
+
+test("The first rebalance stores and pushes the slots of an empty cluster many at a time", async () => {
+  const world = new DashboardWorld();
+  world.addProxy("p", { token: "t", admin_addr: "p:1" });
+  for (const id of [1, 2]) {
+    world.addServer(`${id}a:1`);
+    world.coordinator.nodes.set(groupPath(PRODUCT, id), encodeRecord(GROUP, groupOf(id, 1)));
+  }
+  await world.start();
+  await cause(world, "proxy/create/{xauth}/p:1");
+  world.takeEvents();
+  await world.topom.rebalance(true);
+  await world.settle();
+  const events = world.takeEvents();
+  // Each slot is pending, preparing, prepared and the group's; it is held, then let in.
+  expect(events.filter((event) => "store" in event).length).toBe(4 * SLOT_COUNT);
+  expect(events.filter((event) => "push" in event).length).toBe((2 * SLOT_COUNT) / OFFLINE_AT_ONCE);
+  for (let id = 0; id < SLOT_COUNT; id++) {
+    const stored = world.coordinator.nodes.get(slotPath(PRODUCT, id));
+    expect(stored).toBe(encodeRecord(MAPPING, moving(id, id < SLOT_COUNT / 2 ? 1 : 2, 0, "", 0)));
+  }
+});
+
+test("A slot that cannot be stored keeps only itself back", async () => {
+  const world = new DashboardWorld();
+  world.addServer("1a:1");
+  world.coordinator.nodes.set(groupPath(PRODUCT, 1), encodeRecord(GROUP, groupOf(1, 1)));
+  await world.start();
+  const { onWrite } = world.coordinator;
+  world.coordinator.onWrite = (written) => {
+    const isRefused = written.path === slotPath(PRODUCT, 5) && !written.data.includes("pending");
+    if (isRefused) throw new CodisError("unavailable", "disk full");
+    onWrite(written);
+  };
+  await world.topom.rebalance(true);
+  await world.settle();
+  for (let pass = 0; pass < 10; pass++) await world.advance(5_000);
+  const { slots } = await world.topom.stats();
+  expect(slots.filter(({ group_id }) => group_id === 0).map(({ id }) => id)).toEqual([5]);
+  world.coordinator.onWrite = onWrite;
+  await world.advance(5_000);
+  expect((await world.topom.stats()).slots.every(({ group_id }) => group_id === 1)).toBe(true);
 });
 
 test("Changes by others are seen after a reload", async () => {

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { errorText } from "../../src/base/errors.ts";
-import { FilesystemCoordinator } from "../../src/store/filesystem.ts";
+import { BATCH_MAX, FilesystemCoordinator } from "../../src/store/filesystem.ts";
 import { failureOf } from "../support/failure.ts";
 
 let root = "";
@@ -80,6 +80,70 @@ test("update makes and overwrites, remove takes a missing node and whole folders
   await fs.remove("/a");
   await fs.remove("/a");
   expect(await fs.read("/a/b")).toBeUndefined();
+});
+
+test("Updates begun together are all stored, in the order in which others come between", async () => {
+  const all: Promise<unknown>[] = [];
+  for (let i = 0; i < 200; i++) all.push(fs.update(`/d/${i % 150}`, String(i)));
+  const between = fs.read("/d/149");
+  all.push(fs.update("/d/149", "last"));
+  await Promise.all(all);
+  expect(await between).toBe("149");
+  expect(await fs.read("/d/149")).toBe("last");
+  for (let i = 0; i < 149; i++) expect(await fs.read(`/d/${i}`)).toBe(String(i < 50 ? i + 150 : i));
+  expect(readdirSync(join(root, "temp"))).toEqual([]);
+});
+
+test("Of updates begun together each fails for itself", async () => {
+  const lost = await fs.acquireLease("/p/lease");
+  await lost?.release();
+  mkdirSync(join(root, "data/p/folder/child"), { recursive: true });
+  const results = await Promise.allSettled([
+    fs.update("/p/a", "one"),
+    fs.update("/p/folder", "two"),
+    fs.update("/p/b", "three", lost),
+    fs.update("/p/c", "four"),
+  ]);
+  expect(results.map(({ status }) => status)).toEqual([
+    "fulfilled",
+    "rejected",
+    "rejected",
+    "fulfilled",
+  ]);
+  expect(await fs.list("/p")).toEqual(["/p/a", "/p/c", "/p/folder", "/p/lease"]);
+});
+
+test("No more files are open for updates than the limit says", async () => {
+  const before = readdirSync("/proc/self/fd").length;
+  const all = Promise.all(Array.from({ length: 500 }, (_, i) => fs.update(`/d/${i}`, "text")));
+  let most = 0;
+  let isDone = false;
+  void all.then(() => {
+    isDone = true;
+  });
+  while (!isDone) {
+    most = Math.max(most, readdirSync("/proc/self/fd").length - before);
+    await new Promise((next) => setImmediate(next));
+  }
+  // Beside them the lock, the folder that is synced, and the one that is listed here.
+  expect(most).toBeGreaterThan(BATCH_MAX / 2);
+  expect(most).toBeLessThanOrEqual(BATCH_MAX + 3);
+});
+
+test("Updates begun together all fail when the lock is not to be had", async () => {
+  const hasty = new FilesystemCoordinator(root, 20);
+  await hasty.update("/a", "one");
+  const holder = await holdLock("echo held; cat");
+  const failures = await Promise.all(
+    ["/a", "/b"].map((path) => failureOf(hasty.update(path, "x"))),
+  );
+  expect(failures.map(({ message }) => message)).toEqual([
+    `Cannot write /a below ${root}`,
+    `Cannot write /b below ${root}`,
+  ]);
+  await holder.release();
+  expect(await hasty.read("/a")).toBe("one");
+  await hasty.close();
 });
 
 test("list names children sorted bytewise; a file is not a folder", async () => {
