@@ -12,6 +12,7 @@ import { CodisError } from "../base/errors.ts";
 import { MAPPINGS } from "../model/slot.ts";
 import { TOPOM } from "../model/topom.ts";
 import type { Topom } from "./topom.ts";
+import { unservedRoutes } from "./unserved.ts";
 
 export interface DashboardApiOptions {
   /** Callers that know it change things from other machines too; "" for none. */
@@ -50,6 +51,7 @@ export function dashboardApi(topom: Topom, options: DashboardApiOptions): AdminA
       ...proxyRoutes(topom),
       ...groupRoutes(topom),
       ...slotRoutes(topom),
+      ...unservedRoutes(),
       ...healthRoutes(healthOf(topom)),
     ],
     ...(onChange === undefined ? {} : { onChange }),
