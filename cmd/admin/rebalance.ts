@@ -31,6 +31,9 @@ export function addRebalanceVerb(admin: Command): void {
   );
 }
 
+/** What is printed for machines: the plan always, how it went when that was watched. */
+type RebalanceJson = { plan: Readonly<Record<string, number>> } & Partial<MoveResult>;
+
 const NOTHING_MOVED: MoveResult = { slots: 0, keysMoved: 0, seconds: 0 };
 
 async function showPlan(dashboard: DashboardClient): Promise<Answer> {
@@ -49,10 +52,10 @@ async function rebalance(
   const { text, json } = planAnswer(plan);
   if (!wait) return { text, json };
   const moved = plan.size === 0 ? { text, json: NOTHING_MOVED } : await watched(dashboard, isQuiet);
-  return { text: moved.text, json: { plan: json, ...moved.json } };
+  return { text: moved.text, json: { ...json, ...moved.json } satisfies RebalanceJson };
 }
 
-function planAnswer(plan: ReadonlyMap<number, number>): Answer {
-  const json = Object.fromEntries(plan);
-  return { text: plan.size === 0 ? "nothing changes\n" : planLines(json), json };
+function planAnswer(plan: ReadonlyMap<number, number>): { text: string; json: RebalanceJson } {
+  const json = { plan: Object.fromEntries(plan) };
+  return { text: plan.size === 0 ? "nothing changes\n" : planLines(json.plan), json };
 }

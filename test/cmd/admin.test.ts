@@ -89,7 +89,7 @@ for (const words of ["reload", `--dashboard=${dashboard.address} --reload`]) {
   });
 }
 
-test("codis admin rebalance --confirm --json has one shape, with work and without", async () => {
+test("codis admin rebalance --json has one shape, with work and without", async () => {
   const world = new DashboardWorld();
   await world.start();
   let plan: Record<string, number> = {};
@@ -98,16 +98,20 @@ test("codis admin rebalance --confirm --json has one shape, with work and withou
     if (target.includes("/rebalance/")) return Promise.resolve(jsonAnswer(200, plan));
     return world.request(method, target);
   });
-  const rebalance = async (): Promise<unknown> => {
+  const rebalance = async (how = "--confirm"): Promise<unknown> => {
     printed = "";
-    const words = `rebalance --confirm --json --dashboard ${answering.address}`;
+    const words = `rebalance --json --dashboard ${answering.address} ${how}`.trim();
     expect(await runAdmin(words.split(" "))).toBe(0);
     return JSON.parse(printed);
   };
   expect(await rebalance()).toEqual({ plan: {}, slots: 0, keysMoved: 0, seconds: 0 });
+  for (const how of ["", "--confirm --no-wait"]) expect(await rebalance(how)).toEqual({ plan: {} });
   plan = { 7: 2 };
   const seconds = expect.any(Number);
   expect(await rebalance()).toEqual({ plan: { 7: 2 }, slots: 0, keysMoved: 0, seconds });
+  for (const how of ["", "--confirm --no-wait"]) {
+    expect(await rebalance(how)).toEqual({ plan: { 7: 2 } });
+  }
   await answering.close();
 });
 
