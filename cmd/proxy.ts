@@ -39,6 +39,7 @@ interface ProxyFlags {
   readonly product_name?: string;
   readonly product_auth?: string;
   readonly session_auth?: string;
+  readonly supervised?: boolean;
 }
 
 /** Ways to come online by itself; at most one is given. */
@@ -191,7 +192,13 @@ async function comeOnline(
   const source = sourceOf(flags);
   // Not awaited: the dashboard may come up later, and its failure ends the proxy by itself.
   if (source !== undefined) void proxy.registerWith(source);
-  else if (slots === undefined) log.warn(waitingText(proxy.model.admin_addr));
+  else if (slots === undefined) sayWaiting(proxy.model.admin_addr, flags.supervised === true, log);
+}
+
+/** @param supervised by `codis up`, which puts it online as soon as all of the cluster serves */
+function sayWaiting(adminAddr: string, supervised: boolean, log: Log): void {
+  if (supervised) log.info("clients are refused until codis up puts this proxy online");
+  else log.warn(waitingText(adminAddr));
 }
 
 function waitingText(adminAddr: string): string {

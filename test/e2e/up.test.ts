@@ -27,6 +27,10 @@ test("A first start serves, and a later one finds the same data and cluster", as
     reader.close();
     const { stdout: after } = await cluster.admin("slot", "list", "--json");
     expect(JSON.parse(after)).toEqual(JSON.parse(before));
+    for (const name of readdirSync(join(cluster.directory, "log"))) {
+      const log = readFileSync(join(cluster.directory, "log", name), "utf8");
+      expect([name, /.*\[(WARN|ERROR)\].*/.exec(log)?.[0] ?? ""]).toEqual([name, ""]);
+    }
   } finally {
     await cluster.stop();
   }
