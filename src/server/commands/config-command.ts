@@ -4,6 +4,7 @@
  */
 
 import { boundsOf, type ConfigRow, type NumberRow } from "../../base/config.ts";
+import { CodisError } from "../../base/errors.ts";
 import { parseSize } from "../../base/size.ts";
 import { argEnd, argStart, argText, type Call, type Handler } from "../call.ts";
 import { type RuntimeConfig, SERVER_CONFIG } from "../config.ts";
@@ -148,12 +149,16 @@ function parseValue(key: Key, name: string, text: string): Value {
     }
     case "size":
       if (text.startsWith("-")) failSet(name, NO_SIZE);
-      try {
-        return checkBounds(name, parseSize(text), row);
-      } catch (error) {
-        if (error instanceof ReplyError) throw error;
-        return failSet(name, NO_SIZE);
-      }
+      return checkBounds(name, sizeOf(name, text), row);
+  }
+}
+
+function sizeOf(name: string, text: string): number {
+  try {
+    return parseSize(text);
+  } catch (error) {
+    if (!(error instanceof CodisError)) throw error;
+    return failSet(name, NO_SIZE);
   }
 }
 

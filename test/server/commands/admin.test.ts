@@ -123,6 +123,20 @@ describe("SLOWLOG", () => {
   });
 });
 
+describe("CONFIG SET", () => {
+  test("tells a size that is none from one out of bounds", () => {
+    const own = new OwnServer();
+    const answer = (value: string): string =>
+      String(own.show("CONFIG", "SET", "maxmemory", value)).split(" - ")[1] ?? "OK";
+    for (const text of ["x", "1zb", "", "-1"]) {
+      expect([text, answer(text)]).toEqual([text, "argument must be a memory value"]);
+    }
+    expect(answer("1e99pb")).toBe("argument must be a memory value");
+    expect(answer("9999999pb")).toMatch(/^argument must be between 0 and \d+ inclusive$/);
+    expect(answer("1mb")).toBe("OK");
+  });
+});
+
 describe("COMMAND", () => {
   test("lists what is served, and nothing else", () => {
     const own = new OwnServer();
