@@ -14,14 +14,15 @@
 import { closeSync, openSync } from "node:fs";
 import type { Subprocess } from "bun";
 import { CodisError, errorText } from "../../src/base/errors.ts";
+import { CLOSE_MAX_MS } from "../../src/proxy/data-plane.ts";
 
 /** First pause before a restart; doubles at each failure in a row. */
 const BACKOFF_MIN_MS = 50;
 const BACKOFF_MAX_MS = 5_000;
 /** A child that served this long starts again with the first pause. */
 const STABLE_MS = 10_000;
-/** A child that has not ended this long after SIGTERM is killed. */
-const STOP_TIMEOUT_MS = 10_000;
+/** A child that has not ended this long after SIGTERM is killed: a proxy ends its clients first. */
+const STOP_TIMEOUT_MS = CLOSE_MAX_MS + 2_000;
 
 export interface ChildSpec {
   readonly name: string;

@@ -36,15 +36,14 @@ const TICK_MS = 100;
 /** Those of sessions, of which there are many, every so many ticks. */
 const SESSION_TICKS = 5;
 
-/**
- * How long a close waits for servers to answer what is under way; together with what follows it
- * ends before `codis up` kills a process that it stops.
- */
+/** How long a close waits for servers to answer what is under way. */
 export const CLOSE_ANSWER_MS = 3000;
 /** How long it then waits for clients to take what they are owed ... */
 const CLOSE_SEND_MS = 5000;
 /** ... and for those that are owed nothing to close too: else what they still send resets them. */
 const CLOSE_LINGER_MS = 500;
+/** The most that a close takes; who stops a proxy gives it that. */
+export const CLOSE_MAX_MS = CLOSE_ANSWER_MS + CLOSE_SEND_MS;
 
 /** What one thread lets replies that wait take, however little the file allows. */
 const OUTPUT_BYTES_MIN = 16 * 1024 * 1024;
