@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -8,11 +9,13 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { errorText } from "../../src/base/errors.ts";
 import { BATCH_MAX, FilesystemCoordinator } from "../../src/store/filesystem.ts";
+import { programPath } from "../support/debian.ts";
 import { failureOf } from "../support/failure.ts";
 
 let root = "";
@@ -248,6 +251,95 @@ test("A write conditioned on a lease that was removed fails and changes nothing"
   const error = await failureOf(fs.update("/p/node", "two", lease));
   expect(error.code).toBe("closed");
   expect(await fs.read("/p/node")).toBe("one");
+});
+
+/** Runs the calls in another process, as `command` starts it; the code of each failure. */
+async function codesOf(command: readonly string[], calls: string): Promise<string[]> {
+  const script = `
+    import { FilesystemCoordinator } from ${JSON.stringify(join(import.meta.dir, "../../src/store/filesystem.ts"))};
+    const fs = new FilesystemCoordinator(${JSON.stringify(root)});
+    const codes = [];
+    const call = async (work) => {
+      try {
+        await work();
+        codes.push("done");
+      } catch (error) {
+        codes.push(error.code + " " + error.cause?.code);
+      }
+    };
+    ${calls}
+    console.log(JSON.stringify(codes));`;
+  const child = Bun.spawn([...command, process.execPath, "-e", script], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  return JSON.parse(await new Response(child.stdout).text()) as string[];
+}
+
+/** In a namespace of its own, which needs root, where R is `mount`. */
+function mounted(mount: string): string[] {
+  const program = `${programPath("mount")} ${mount} none ${root} && exec "$@"`;
+  return [programPath("unshare"), "-m", "sh", "-c", program, "sh"];
+}
+
+const ANY_CALL = 'await call(() => fs.update("/a", "x")); await call(() => fs.read("/a"));';
+
+test("A folder that cannot be made or used is a mistake of whoever named it", async () => {
+  const linked = join(root, "loop");
+  symlinkSync(linked, linked);
+  const file = join(root, "file");
+  writeFileSync(file, "");
+  const cases = [
+    [linked, "EEXIST"],
+    [join(linked, "below"), "ELOOP"],
+    [file, "EEXIST"],
+    [join(file, "below"), "ENOTDIR"],
+    [join(root, "x".repeat(300)), "ENAMETOOLONG"],
+    ["/proc/none", "ENOENT"],
+  ] as const;
+  for (const [path, cause] of cases) {
+    const other = new FilesystemCoordinator(path);
+    for (const call of [other.update("/a", "x"), other.read("/a"), other.acquireLease("/l")]) {
+      const error = await failureOf(call);
+      const { code } = error.cause as NodeJS.ErrnoException;
+      expect([path, error.code, code]).toEqual([path, "usage", cause]);
+    }
+    await other.close();
+  }
+});
+
+test("A folder that is another user's is a mistake of whoever named it", async () => {
+  chmodSync(root, 0o700);
+  const nobody = `${programPath("setpriv")} --reuid=65534 --regid=65534 --clear-groups`;
+  expect(await codesOf(nobody.split(" "), ANY_CALL)).toEqual(["usage EACCES", "usage EACCES"]);
+});
+
+test("A read-only disk is a mistake of whoever named it", async () => {
+  const readOnly = mounted("-t tmpfs -o ro");
+  expect(await codesOf(readOnly, ANY_CALL)).toEqual(["usage EROFS", "usage EROFS"]);
+});
+
+test("A full disk may pass: what is there is read, and removing makes room", async () => {
+  const calls = `
+    await call(() => fs.update("/small", "x"));
+    await call(() => fs.update("/large", "x".repeat(200_000)));
+    await call(() => fs.update("/small", "y".repeat(200_000)));
+    await call(async () => codes.push(await fs.read("/small")));
+    await call(() => fs.update("/half", "x".repeat(100_000)));
+    await call(() => fs.update("/other", "x".repeat(100_000)));
+    await call(() => fs.remove("/half"));
+    await call(() => fs.update("/other", "x".repeat(100_000)));`;
+  expect(await codesOf(mounted("-t tmpfs -o size=160k"), calls)).toEqual([
+    "done",
+    "unavailable ENOSPC",
+    "unavailable ENOSPC",
+    "x",
+    "done",
+    "done",
+    "unavailable ENOSPC",
+    "done",
+    "done",
+  ]);
 });
 
 test("After close every call fails with upstream's words", async () => {
