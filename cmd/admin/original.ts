@@ -8,7 +8,7 @@
  */
 
 import { readFileSync } from "node:fs";
-import { wrongAuth } from "../../src/api/dashboard-client.ts";
+import { takesKey, wrongAuth } from "../../src/api/dashboard-client.ts";
 import { proxyXauth, topomSecretXauth, topomXauth } from "../../src/api/xauth.ts";
 import { CodisError, errorText } from "../../src/base/errors.ts";
 import { parseLogLevel } from "../../src/base/log.ts";
@@ -174,18 +174,15 @@ async function acceptedKey(
   api: AdminApi,
   productName: string,
 ): Promise<{ key: string; isAuthWrong: boolean }> {
-  const xping = async (key: string, isAuthWrong: boolean) => {
-    await api.get("xping", `/api/topom/xping/${key}`);
-    return { key, isAuthWrong };
-  };
+  const xping = (key: string): Promise<unknown> => api.get("xping", `/api/topom/xping/${key}`);
   const productAuth = productAuthOfEnvironment();
-  if (productAuth === "") return await xping(topomXauth(productName), false);
-  try {
-    return await xping(topomSecretXauth(productName, productAuth), false);
-  } catch (error) {
-    if (!(error instanceof CodisError) || error.code !== "denied") throw error;
-    return await xping(topomXauth(productName), true);
+  if (productAuth !== "") {
+    const key = topomSecretXauth(productName, productAuth);
+    if (await takesKey(() => xping(key))) return { key, isAuthWrong: false };
   }
+  const key = topomXauth(productName);
+  await xping(key);
+  return { key, isAuthWrong: productAuth !== "" };
 }
 
 async function runOnDashboard(address: string, options: ParsedOptions): Promise<string> {

@@ -53,23 +53,14 @@ export class DashboardClient {
     options: DashboardOptions = {},
   ): Promise<{ client: DashboardClient; model: Topom }> {
     const model = await new DashboardClient(addr, "", options).model();
-    const client = new DashboardClient(addr, model.product_name, options);
-    const isKnown = (options.productAuth ?? "") === "" || (await client.#isKnown());
-    if (isKnown) return { client, model };
+    const strong = new DashboardClient(addr, model.product_name, options);
+    if ((options.productAuth ?? "") === "" || (await takesKey(() => strong.xping()))) {
+      return { client: strong, model };
+    }
     const { productAuth: _, ...others } = options;
     const weaker = new DashboardClient(addr, model.product_name, others);
     weaker.#isAuthWrong = true;
     return { client: weaker, model };
-  }
-
-  async #isKnown(): Promise<boolean> {
-    try {
-      await this.xping();
-      return true;
-    } catch (error) {
-      if (error instanceof CodisError && error.code === "denied") return false;
-      throw error;
-    }
   }
 
   async model(): Promise<Topom> {
@@ -213,6 +204,20 @@ export class DashboardClient {
       const isDenied = error instanceof CodisError && error.code === "denied";
       throw isDenied && this.#isAuthWrong ? wrongAuth(this.addr) : error;
     }
+  }
+}
+
+/**
+ * Whether a dashboard takes the key that `xping` shows it. The password's is unknown to an original
+ * one, and to one of ours that has no password: both take that of the product's name.
+ */
+export async function takesKey(xping: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await xping();
+    return true;
+  } catch (error) {
+    if (error instanceof CodisError && error.code === "denied") return false;
+    throw error;
   }
 }
 
