@@ -17,6 +17,7 @@ import { checkSlots } from "../src/proxy/api.ts";
 import { applyConfigFlags, PROXY_CONFIG, unservedWishes } from "../src/proxy/config.ts";
 import { CodisProxy } from "../src/proxy/proxy.ts";
 import type { DashboardSource } from "../src/proxy/register.ts";
+import { addressOfDashboard } from "./dashboard-address.ts";
 import { BUILD } from "./flags.ts";
 import type { RoleSpec } from "./role.ts";
 import { runRole } from "./run-roles.ts";
@@ -130,7 +131,10 @@ function integerOf(name: string, min: number, max: number): (text: string) => nu
   };
 }
 
-/** @throws CodisError "usage" for what commander cannot see */
+/**
+ * Before any port is bound: what is wrong stays wrong.
+ * @throws CodisError "usage" for what commander cannot see
+ */
 function checkFlags(flags: Readonly<Record<string, unknown>>): void {
   for (const name of ["hostAdmin", "hostProxy", ...WAYS_ONLINE]) {
     if (flags[name] !== "") continue;
@@ -143,7 +147,7 @@ function checkFlags(flags: Readonly<Record<string, unknown>>): void {
     throw new CodisError("usage", text);
   }
   const { ulimit, dashboard, hostAdmin, hostProxy } = flags as ProxyFlags;
-  checkAddress("--dashboard", dashboard);
+  if (dashboard !== undefined) addressOfDashboard(dashboard);
   checkAddress("--host-admin", hostAdmin);
   checkAddress("--host-proxy", hostProxy);
   const limit = maxDescriptors();
@@ -152,7 +156,6 @@ function checkFlags(flags: Readonly<Record<string, unknown>>): void {
   }
 }
 
-/** Before any port is bound: a wrong address stays wrong. */
 function checkAddress(option: string, text: string | undefined): void {
   if (text === undefined) return;
   try {
@@ -209,7 +212,7 @@ function waitingText(adminAddr: string): string {
 }
 
 function sourceOf({ dashboard, filesystem }: ProxyFlags): DashboardSource | undefined {
-  if (dashboard !== undefined) return { kind: "dashboard", addr: dashboard };
+  if (dashboard !== undefined) return { kind: "dashboard", addr: addressOfDashboard(dashboard) };
   if (filesystem === undefined) return undefined;
   return { kind: "coordinator", name: "filesystem", addr: filesystem };
 }

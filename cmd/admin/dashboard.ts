@@ -7,8 +7,8 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { DashboardClient } from "../../src/api/dashboard-client.ts";
-import { parseAddress } from "../../src/base/address.ts";
 import { CodisError, errorText } from "../../src/base/errors.ts";
+import { addressOfDashboard } from "../dashboard-address.ts";
 
 const UP_FILE = "codis-data/up.json";
 /** What only reads is answered from memory: a dashboard that takes longer is stopped or hangs. */
@@ -62,25 +62,6 @@ function nextStep({ code }: CodisError, address: string): string | undefined {
   if (code !== "timeout") return undefined;
   const step = "its process is stopped or hangs, or the way to it; look at it and at its log";
   return `The dashboard at ${address} does not answer: ${step}`;
-}
-
-/**
- * `host:port`, also of an address as `codis up` shows it: `http://host:port/topom`.
- * @throws CodisError "usage" naming what was given
- */
-export function addressOfDashboard(given: string): string {
-  const address = given.replace(/^http:\/\/([^/]*)(\/.*)?$/, "$1");
-  try {
-    parseAddress(address);
-    return address;
-  } catch (error) {
-    if (!(error instanceof CodisError)) throw error;
-    const example = "such as 127.0.0.1:18080 or http://127.0.0.1:18080/topom";
-    throw new CodisError(
-      "usage",
-      `Cannot use dashboard '${given}': it must be host:port, ${example}`,
-    );
-  }
 }
 
 /** The product's password; "" when none is given. */

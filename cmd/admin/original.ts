@@ -15,6 +15,7 @@ import { parseLogLevel } from "../../src/base/log.ts";
 import { encodeJson } from "../../src/model/encode.ts";
 import { MAPPINGS, type Mapping, offlineMapping, type Slot } from "../../src/model/slot.ts";
 import { SLOT_COUNT } from "../../src/slots/hash.ts";
+import { addressOfDashboard } from "../dashboard-address.ts";
 import { EXIT_DONE, EXIT_FAILED, EXIT_USAGE } from "../flags.ts";
 import { AdminApi } from "./admin-api.ts";
 import { productAuthOfEnvironment } from "./dashboard.ts";
@@ -51,7 +52,7 @@ export async function runOriginal(
       offline !== undefined
         ? await offline[1](options)
         : proxy === undefined
-          ? await runOnDashboard(requiredText(options, "dashboard"), options)
+          ? await runOnDashboard(addressOfDashboard(requiredText(options, "dashboard")), options)
           : await runOnProxy(proxy, options);
     streams.stdout.write(text);
     return EXIT_DONE;

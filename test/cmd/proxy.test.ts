@@ -83,8 +83,11 @@ test("What cannot be used ends it with 2 and says why", async () => {
     [["--ncpu", "0"], "it must be 1 to 256"],
     [["--dashboard", "h:1", "--fillslots", "x"], "cannot be used with option '--fillslots <file>'"],
     [["--dashboard", ""], "option --dashboard requires an argument"],
-    [["--dashboard", "x"], "Cannot use --dashboard 'x': it must be host:port"],
-    [["--dashboard", ":0"], "Cannot use --dashboard ':0'"],
+    [
+      ["--dashboard", "x"],
+      "Cannot use dashboard 'x': it must be host:port, such as 127.0.0.1:18080",
+    ],
+    [["--dashboard", ":0"], "Cannot use dashboard ':0'"],
     [["--host-admin", "a:b:1"], "Cannot use --host-admin 'a:b:1'"],
     [["--host-proxy", "h:port"], "Cannot use --host-proxy 'h:port'"],
     [["--product_name", "a b"], "bad product name = a b"],
@@ -111,7 +114,7 @@ test("A dashboard's address that is none is found before a port is bound", async
   const ports = `proxy_addr = "127.0.0.1:${taken.port}"\nadmin_addr = "127.0.0.1:0"\n`;
   const { code, out, err } = await run("--config", file("taken.toml", ports), "--dashboard", "x");
   taken.stop(true);
-  expect([code, out, err]).toEqual([2, "", expect.stringContaining("Cannot use --dashboard 'x'")]);
+  expect([code, out, err]).toEqual([2, "", expect.stringContaining("Cannot use dashboard 'x'")]);
 });
 
 test("One that nobody puts online says that it waits, and what puts it online", async () => {
