@@ -12,10 +12,10 @@
 import { parseAddress } from "../base/address.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Slot } from "../model/slot.ts";
+import { ClientBudget } from "../net/client-budget.ts";
 import type { Connection, ConnectionOwner } from "../net/connection.ts";
 import { dial } from "../net/dial.ts";
 import { type Listener, listen } from "../net/listener.ts";
-import { OutputBudget } from "../net/output-budget.ts";
 import { systemErrorText } from "../net/system-error.ts";
 import { atTurnEnd, REST_MAX_US, setLateRest } from "../net/turn-end.ts";
 import type { RequestDecoder } from "../resp/decoder.ts";
@@ -69,7 +69,7 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
   readonly sessionOutputMax: number;
   readonly turn = new Turn();
   readonly stats = new Stats();
-  readonly budget: OutputBudget;
+  readonly budget: ClientBudget;
   readonly router: Router;
 
   readonly #clock: Clock;
@@ -100,7 +100,7 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
     this.sessionOutputMax = config.session_output_max;
     const share = outputBytesMax(config, shared);
     const limit = `proxy_max_offheap_size (raise it; ${share} bytes of it are each thread's)`;
-    this.budget = new OutputBudget(limit, share, OUTPUT_BYTES_SPARE);
+    this.budget = new ClientBudget(limit, share, OUTPUT_BYTES_SPARE);
     this.#clock = clock;
     this.#shared = shared;
     this.#onSessionClosed = onSessionClosed;

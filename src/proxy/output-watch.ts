@@ -9,7 +9,7 @@
  * whoever holds most.
  */
 
-import { OUTPUT_NOTICE_BYTES, type OutputHolder } from "../net/output-budget.ts";
+import { type BudgetHolder, NOTICE_BYTES } from "../net/client-budget.ts";
 import type { ReplyWriter } from "../resp/encoder.ts";
 import type { Holdable, RequestOwner } from "./request.ts";
 import type { SessionPort } from "./session-port.ts";
@@ -22,7 +22,7 @@ export class OutputWatch {
   /** Early replies, complete or not, also elsewhere (the parts of a split command): bytes. */
   keptBytes = 0;
 
-  readonly #session: OutputHolder & RequestOwner & Resumable;
+  readonly #session: BudgetHolder & RequestOwner & Resumable;
   readonly #out: ReplyWriter;
   readonly #port: SessionPort;
   readonly #held = new Set<Holdable>();
@@ -31,7 +31,7 @@ export class OutputWatch {
   #isEnded = false;
 
   constructor(
-    session: OutputHolder & RequestOwner & Resumable,
+    session: BudgetHolder & RequestOwner & Resumable,
     out: ReplyWriter,
     port: SessionPort,
   ) {
@@ -48,14 +48,14 @@ export class OutputWatch {
   /** Bytes are kept, or no longer. */
   addKept(bytes: number): void {
     this.keptBytes += bytes;
-    if (this.keptBytes > OUTPUT_NOTICE_BYTES || this.#isReported) this.notice();
+    if (this.keptBytes > NOTICE_BYTES || this.#isReported) this.notice();
   }
 
   /** Much is waiting to be sent, or came and waits. @returns whether the backend that answers is to be held */
   notice(): boolean {
     if (this.#isEnded) return false;
     const held = this.#session.heldBytes;
-    this.#isReported = held > OUTPUT_NOTICE_BYTES;
+    this.#isReported = held > NOTICE_BYTES;
     this.#port.budget.report(this.#session, this.#isReported ? held : 0);
     if (this.bytes > this.#port.sessionOutputMax) this.#session.closeFor("session_output_max");
     return this.#isBehind();

@@ -1,6 +1,6 @@
 /** Pure: what a session knows of the rest of the data plane, and what it is allowed. */
 
-import type { OutputBudget } from "../net/output-budget.ts";
+import type { ClientBudget } from "../net/client-budget.ts";
 import type { RequestDecoder } from "../resp/decoder.ts";
 import type { Session } from "./session.ts";
 import type { Stats } from "./stats.ts";
@@ -20,7 +20,7 @@ export interface SessionLimits {
 export interface SessionPort {
   readonly turn: Turn;
   readonly stats: Stats;
-  readonly budget: OutputBudget;
+  readonly budget: ClientBudget;
   readonly limits: SessionLimits;
   /** Bytes of replies one session may hold: `session_output_max`. */
   readonly sessionOutputMax: number;

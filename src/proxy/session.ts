@@ -15,7 +15,7 @@
  */
 
 import { assert } from "../base/assert.ts";
-import { OUTPUT_NOTICE_BYTES, type OutputHolder } from "../net/output-budget.ts";
+import { type BudgetHolder, NOTICE_BYTES } from "../net/client-budget.ts";
 import { REQUEST_ERROR, REQUEST_READY, RequestDecoder } from "../resp/decoder.ts";
 import type { ReplyWriter } from "../resp/encoder.ts";
 import { KeptReplies } from "./kept-replies.ts";
@@ -54,7 +54,7 @@ const REPLIES = 2;
 /** Replies to be sent: too many bytes wait. */
 const OUTPUT = 3;
 
-export class Session implements RequestOwner, Resumable, OutputHolder {
+export class Session implements RequestOwner, Resumable, BudgetHolder {
   /** Counts from 0. */
   readonly id: number;
   readonly port: SessionPort;
@@ -139,7 +139,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     }
     this.#decoder.feed(chunk);
     this.#decode();
-    if (this.#decoder.heldBytes > OUTPUT_NOTICE_BYTES) this.#output.notice();
+    if (this.#decoder.heldBytes > NOTICE_BYTES) this.#output.notice();
   }
 
   /** The client sends no more: what it is owed is delivered, then the session closes. */
@@ -262,7 +262,7 @@ export class Session implements RequestOwner, Resumable, OutputHolder {
     const next = this.#head;
     if (next !== undefined && next.state !== WAITING) this.#sendKept();
     const out = this.#out;
-    return out.length - out.head > OUTPUT_NOTICE_BYTES && this.#output.notice();
+    return out.length - out.head > NOTICE_BYTES && this.#output.notice();
   }
 
   onReplyPart(request: Request, buf: Buffer, from: number, to: number): boolean {

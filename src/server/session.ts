@@ -11,8 +11,8 @@
  */
 
 import { CodisError } from "../base/errors.ts";
+import { type BudgetHolder, type ClientBudget, NOTICE_BYTES } from "../net/client-budget.ts";
 import type { Connection, ConnectionOwner } from "../net/connection.ts";
-import { OUTPUT_NOTICE_BYTES, type OutputBudget, type OutputHolder } from "../net/output-budget.ts";
 import {
   REQUEST_ERROR,
   REQUEST_INCOMPLETE,
@@ -45,12 +45,12 @@ export interface SessionContext {
   readonly turn: Turn;
   readonly keysAhead: WarmKeys;
   readonly garbage: Garbage;
-  readonly budget: OutputBudget;
+  readonly budget: ClientBudget;
   /** The session ended; it is in no list any more. */
   ended(session: Session): void;
 }
 
-export class Session implements ConnectionOwner, ClientPort, OutputHolder {
+export class Session implements ConnectionOwner, ClientPort, BudgetHolder {
   readonly client: Client;
   readonly #context: SessionContext;
   readonly #connection: Connection;
@@ -292,14 +292,14 @@ export class Session implements ConnectionOwner, ClientPort, OutputHolder {
     this.#context.server.stats.inputBacklog += inputBytes - this.#countedInput;
     this.#countedInput = inputBytes;
     const bytes = this.#connection.backlogBytes + inputBytes;
-    if (bytes <= OUTPUT_NOTICE_BYTES && !this.#isReported) return;
+    if (bytes <= NOTICE_BYTES && !this.#isReported) return;
     const { budget, server } = this.#context;
     budget.maxBytes = server.config["maxmemory-clients"] || Number.POSITIVE_INFINITY;
-    this.#isReported = bytes > OUTPUT_NOTICE_BYTES;
+    this.#isReported = bytes > NOTICE_BYTES;
     budget.report(this, this.#isReported ? bytes : 0);
   }
 
-  // -- OutputHolder -----------------------------------------------------------------------------
+  // -- BudgetHolder -----------------------------------------------------------------------------
 
   get heldBytes(): number {
     return this.#connection.backlogBytes + this.#decoder.heldBytes;

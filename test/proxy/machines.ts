@@ -6,7 +6,7 @@
  */
 
 import { FORWARD_SYNC, type Slot } from "../../src/model/slot.ts";
-import { OutputBudget } from "../../src/net/output-budget.ts";
+import { ClientBudget } from "../../src/net/client-budget.ts";
 import type { Backend } from "../../src/proxy/backend.ts";
 import { BackendPool } from "../../src/proxy/backend-pool.ts";
 import type { PlaneConfig } from "../../src/proxy/plane.ts";
@@ -195,7 +195,7 @@ export class World implements SessionPort {
   readonly limits: PlaneConfig;
   readonly turn = new Turn();
   readonly stats = new Stats();
-  readonly budget: OutputBudget;
+  readonly budget: ClientBudget;
   readonly sessionOutputMax: number;
   readonly primaries: BackendPool;
   readonly replicas: BackendPool;
@@ -210,7 +210,7 @@ export class World implements SessionPort {
 
   constructor(config: Partial<PlaneConfig> = {}) {
     this.limits = { ...TEST_CONFIG, ...config };
-    this.budget = new OutputBudget("proxy_max_offheap_size", this.limits.proxy_max_offheap_size);
+    this.budget = new ClientBudget("proxy_max_offheap_size", this.limits.proxy_max_offheap_size);
     this.sessionOutputMax = this.limits.session_output_max;
     this.turn.nowMs = 1000;
     const port = { dial: (backend: Backend) => void this.dialed.push(backend) };

@@ -1,8 +1,8 @@
 /** When a session lets others go on. Driven by hand: no socket, no real time. */
 
 import { expect, test } from "bun:test";
+import { ClientBudget } from "../../src/net/client-budget.ts";
 import type { Connection } from "../../src/net/connection.ts";
-import { OutputBudget } from "../../src/net/output-budget.ts";
 import { encodeRequest, ReplyWriter } from "../../src/resp/encoder.ts";
 import { createCall } from "../../src/server/execute.ts";
 import { Garbage } from "../../src/server/garbage.ts";
@@ -38,7 +38,7 @@ function startSession() {
     turn: new Turn(state),
     keysAhead: createWarmKeys(),
     garbage: new Garbage(),
-    budget: new OutputBudget("maxmemory-clients", Number.POSITIVE_INFINITY),
+    budget: new ClientBudget("maxmemory-clients", Number.POSITIVE_INFINITY),
     ended: () => {},
   };
   const connection = new RecordingConnection();

@@ -1,15 +1,15 @@
 /** Whom the budget closes, when, and whom it spares. */
 
 import { expect, test } from "bun:test";
-import { OutputBudget, type OutputHolder } from "../../src/net/output-budget.ts";
+import { type BudgetHolder, ClientBudget } from "../../src/net/client-budget.ts";
 
-class Holder implements OutputHolder {
+class Holder implements BudgetHolder {
   heldBytes = 0;
   /** What it was closed for. */
   limit = "";
-  readonly #budget: OutputBudget;
+  readonly #budget: ClientBudget;
 
-  constructor(budget: OutputBudget) {
+  constructor(budget: ClientBudget) {
     this.#budget = budget;
   }
 
@@ -24,7 +24,7 @@ class Holder implements OutputHolder {
   }
 }
 
-function holders(budget: OutputBudget, ...bytes: number[]): Holder[] {
+function holders(budget: ClientBudget, ...bytes: number[]): Holder[] {
   return bytes.map((held) => {
     const holder = new Holder(budget);
     holder.hold(held);
@@ -37,7 +37,7 @@ function closedOf(all: readonly Holder[]): number[] {
 }
 
 test("Over the limit whoever holds most is closed, until the rest is within it", () => {
-  const budget = new OutputBudget("max", 100);
+  const budget = new ClientBudget("max", 100);
   const all = holders(budget, 30, 40, 30);
   expect(closedOf(all)).toEqual([]);
   all[0]!.hold(31);
@@ -48,7 +48,7 @@ test("Over the limit whoever holds most is closed, until the rest is within it",
 });
 
 test("What a socket took since the last report is no reason to close", () => {
-  const budget = new OutputBudget("max", 100);
+  const budget = new ClientBudget("max", 100);
   const all = holders(budget, 60, 40);
   all[0]!.heldBytes = 10;
   all[1]!.hold(90);
@@ -57,7 +57,7 @@ test("What a socket took since the last report is no reason to close", () => {
 });
 
 test("The holder of most may hold what is spared beside the limit, and no more", () => {
-  const budget = new OutputBudget("max", 100, 1000);
+  const budget = new ClientBudget("max", 100, 1000);
   const all = holders(budget, 1000, 60, 40);
   expect(closedOf(all)).toEqual([]);
   all[0]!.hold(1001);
@@ -69,7 +69,7 @@ test("The holder of most may hold what is spared beside the limit, and no more",
 });
 
 test("Only one is spared, and not once the others are over the limit by themselves", () => {
-  const budget = new OutputBudget("max", 100, 1000);
+  const budget = new ClientBudget("max", 100, 1000);
   const all = holders(budget, 500, 90);
   all[1]!.hold(400);
   expect(closedOf(all)).toEqual([0]);
@@ -79,7 +79,7 @@ test("Only one is spared, and not once the others are over the limit by themselv
 });
 
 test("While one is spared, reports do not look at all holders", () => {
-  const budget = new OutputBudget("max", 100, 1_000_000);
+  const budget = new ClientBudget("max", 100, 1_000_000);
   let looks = 0;
   const watched = {
     get heldBytes() {

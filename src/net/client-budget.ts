@@ -2,35 +2,35 @@
  * Pure: how many bytes all clients of a thread hold, and whom to close when it is too much: replies
  * that wait, and requests that have not come whole or are not done with.
  *
- * A holder reports when it holds more than OUTPUT_NOTICE_BYTES, and again until it holds less; what
+ * A holder reports when it holds more than NOTICE_BYTES, and again until it holds less; what
  * clients hold below that is not counted. Nor is what the holder of most holds, up to `spareBytes`:
  * one client alone may do whatever is allowed to one, however small `maxBytes` is. So their memory
  * is at most
  *
- *   maxBytes + spareBytes + clients * OUTPUT_NOTICE_BYTES + what is written between two reports
+ *   maxBytes + spareBytes + clients * NOTICE_BYTES + what is written between two reports
  */
 
 import { assert } from "../base/assert.ts";
 
 /** What a client may hold unnoticed. */
-export const OUTPUT_NOTICE_BYTES = 64 * 1024;
+export const NOTICE_BYTES = 64 * 1024;
 
 /** A client that holds much. */
-export interface OutputHolder {
+export interface BudgetHolder {
   /** What it holds now; less than it reported when the socket took some since. */
   readonly heldBytes: number;
   /** Ends it at once and forgets what it holds; it then reports 0. */
   closeFor(limit: string): void;
 }
 
-export class OutputBudget {
+export class ClientBudget {
   maxBytes: number;
   readonly #limit: string;
   readonly #spareBytes: number;
   #totalBytes = 0;
-  readonly #holders = new Map<OutputHolder, number>();
+  readonly #holders = new Map<BudgetHolder, number>();
   /** Held most when that was last looked at, which is only when it matters. */
-  #spared: OutputHolder | undefined;
+  #spared: BudgetHolder | undefined;
 
   /**
    * @param limit what the config calls `maxBytes`, for who is closed for it
@@ -48,7 +48,7 @@ export class OutputBudget {
   }
 
   /** `holder` now holds `bytes`. While what counts is over the limit, closes who holds most. */
-  report(holder: OutputHolder, bytes: number): void {
+  report(holder: BudgetHolder, bytes: number): void {
     this.#set(holder, bytes);
     if (this.#countedBytes() > this.maxBytes) this.#refresh();
     while (this.#countedBytes() > this.maxBytes) {
@@ -63,7 +63,7 @@ export class OutputBudget {
     return spared > this.#spareBytes ? this.#totalBytes : this.#totalBytes - spared;
   }
 
-  #set(holder: OutputHolder, bytes: number): void {
+  #set(holder: BudgetHolder, bytes: number): void {
     this.#totalBytes += bytes - (this.#holders.get(holder) ?? 0);
     if (bytes > 0) {
       this.#holders.set(holder, bytes);
@@ -78,8 +78,8 @@ export class OutputBudget {
     for (const holder of this.#holders.keys()) this.#set(holder, holder.heldBytes);
   }
 
-  #largest(): OutputHolder {
-    let largest: OutputHolder | undefined;
+  #largest(): BudgetHolder {
+    let largest: BudgetHolder | undefined;
     let most = 0;
     for (const [holder, bytes] of this.#holders) {
       if (bytes <= most) continue;
