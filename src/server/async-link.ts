@@ -22,6 +22,7 @@ import { ReplyDecoder } from "../resp/reply-decoder.ts";
 import { ACK } from "./ack.ts";
 import { Client, type ClientPort } from "./client.ts";
 import { LinkIntroduction } from "./link-introduction.ts";
+import { NOT_AUTHENTICATED } from "./replies.ts";
 import type { ServerState } from "./state.ts";
 
 /** How long a target may take to accept, and the call's timeout when that is less. */
@@ -32,7 +33,6 @@ const ANSWER_BYTES_MAX = 64 * 1024;
 const SHOWN_CHARS_MAX = 256;
 
 const CLOSED = "ERR interrupted: connection closed";
-const NO_PASSWORD = "NOAUTH Authentication required.";
 
 /** Whom the link tells. */
 export interface AsyncLinkOwner {
@@ -194,7 +194,7 @@ export class AsyncLink implements ConnectionOwner, ClientPort {
     const connection = this.#connection!;
     const progress = this.#introduction.receive(chunk, connection.out);
     if (connection.backlogBytes > 0) connection.markDirty();
-    if (progress === "noauth") this.#refused(NO_PASSWORD);
+    if (progress === "noauth") this.#refused(NOT_AUTHENTICATED);
     else if (progress === "broken") this.#refused("what is no answer");
     if (progress !== "open") return;
     this.#isIntroducing = false;

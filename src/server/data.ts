@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { CodisError, errorText } from "../base/errors.ts";
 import { hasLog, manifestName } from "./aof/load.ts";
 import { formatManifest, type Manifest } from "./aof/manifest.ts";
-import { beginAppendOnly, openAppendOnly, takeDirectory } from "./aof/open.ts";
+import { beginAppendOnly, openAppendOnly, takeDirectory, unusable } from "./aof/open.ts";
 import { type DataFiles, diskFiles, replaceFile } from "./files.ts";
 import { loadRdb, type RdbLoaded } from "./rdb/load.ts";
 import { temporaryName } from "./rdb/rdb-file.ts";
@@ -61,8 +61,7 @@ function lookAround(
     const identity = files.identity(config.dbfilename);
     return { identity, isLogged: hasLog(logFiles, config.appendfilename) };
   } catch (error) {
-    const step = "dir must be a directory that exists and can be written to";
-    throw new CodisError("unavailable", `Cannot use ${files.directory}: ${step}`, error);
+    throw unusable(files, error);
   }
 }
 

@@ -47,6 +47,12 @@ export async function openAppendOnly(state: ServerState, files: DataFiles): Prom
   }
 }
 
+/** Of a directory that cannot be made, read or written to. */
+export function unusable({ directory }: DataFiles, cause: unknown): CodisError {
+  const step = "dir must be a directory that exists and can be written to";
+  return new CodisError("unavailable", `Cannot use ${directory}: ${step}`, cause);
+}
+
 /** Makes the directory, and keeps other servers out. @returns what lets them in again */
 export function takeDirectory(files: DataFiles): () => void {
   let unlock: (() => void) | undefined;
@@ -54,8 +60,7 @@ export function takeDirectory(files: DataFiles): () => void {
     files.prepare();
     unlock = files.lock();
   } catch (error) {
-    const step = "dir must be a directory that exists and can be written to";
-    throw new CodisError("unavailable", `Cannot use ${files.directory}: ${step}`, error);
+    throw unusable(files, error);
   }
   if (unlock !== undefined) return unlock;
   throw new CodisError(
