@@ -141,10 +141,10 @@ export class Session implements ConnectionOwner, ClientPort, BudgetHolder {
     server.stats.inputBytes += chunk.length;
     this.client.lastActiveMs = server.databases.nowMs;
     this.#decoder.feed(chunk);
-    if (!this.#mustWait) this.#process();
+    if (!this.#mustWait) this.#processIfTime();
     garbage.add(chunk, !this.#mustWait && this.#decoder.pendingBytes === 0);
     const isLarge = chunk.length >= LARGE_CHUNK_BYTES && !this.client.isClosing;
-    if (isLarge && !this.#mustWait && turn.isOver(0, chunk.length)) this.#defer();
+    if (isLarge && !this.#mustWait && turn.isOverAfter(0, chunk.length)) this.#defer();
     this.#reportHeld();
   }
 
@@ -212,6 +212,11 @@ export class Session implements ConnectionOwner, ClientPort, BudgetHolder {
     return this.#isHeldBack || this.#isDeferred || this.client.isWaiting;
   }
 
+  #processIfTime(): void {
+    if (this.#context.turn.isOver) this.#defer();
+    else this.#process();
+  }
+
   #continue(): void {
     if (!this.client.isWaiting) this.#process();
     if (!this.#mustWait) this.#connection.resume();
@@ -243,7 +248,7 @@ export class Session implements ConnectionOwner, ClientPort, BudgetHolder {
         break;
       }
       if (out.pendingBytes > FLUSH_BYTES && this.#mustHoldBack()) return;
-      if (turn.isOver(decoder.argc, decoder.end - decoder.start)) {
+      if (turn.isOverAfter(decoder.argc, decoder.end - decoder.start)) {
         this.#defer();
         break;
       }

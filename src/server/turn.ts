@@ -5,13 +5,17 @@
  *   begin ─> requests ... ─> flush(session)     without a journal: replies leave at once
  *                       └──> end of the turn: journal.commit, then the replies of all its sessions
  *        isOver ─> defer(session) ─> next turn: session.goOn
+ *
+ * A turn has two parts of PART_MS_MAX: what has arrived, and who was deferred; each has its own so
+ * that neither starves the other. Who comes when a part is over executes nothing at all: one request
+ * and one small write of each of fifty sessions would take as long as the part.
  */
 
 import type { ServerState } from "./state.ts";
 import type { TurnMeter } from "./turn-meter.ts";
 
-/** A turn takes about this long at most; what is left waits for the next one. */
-const TURN_MS_MAX = 3;
+/** Each part of a turn takes about this long at most; what is left waits for the next turn. */
+const PART_MS_MAX = 1.5;
 /** Requests between two looks at the clock; a long one counts for several. */
 const CLOCK_STRIDE = 64;
 /** So many arguments, or bytes, take about as long as a small request. */
@@ -30,9 +34,10 @@ export class Turn {
   readonly #server: ServerState;
   /** Requests until the next look at the clock. */
   #stride = CLOCK_STRIDE;
-  /** When this turn was first looked at; NaN while it has been too short for that. */
+  /** When this part was first looked at; NaN while it has been too short for that. */
   #startedMs = Number.NaN;
-  #isOver = false;
+  /** It is time to let others go on: who has not begun is to be deferred. */
+  isOver = false;
   #isEndScheduled = false;
   #toFlush: TurnSession[] = [];
   #deferred: TurnSession[] = [];
@@ -50,21 +55,22 @@ export class Turn {
   }
 
   /**
-   * Asked after each request: it is time to let others go on.
+   * Told after each request.
    * @param argc arguments of the request @param bytes its length
+   * @returns whether it is time to let others go on
    */
-  isOver(argc: number, bytes: number): boolean {
+  isOverAfter(argc: number, bytes: number): boolean {
     this.#stride -= 1 + (argc >>> ARGUMENTS_SHIFT) + (bytes >>> BYTES_SHIFT);
-    if (this.#stride > 0) return this.#isOver;
+    if (this.#stride > 0) return this.isOver;
     this.#stride = CLOCK_STRIDE;
     const now = this.#server.clock.monotonic();
     if (Number.isNaN(this.#startedMs)) {
       this.#startedMs = now;
       this.#scheduleEnd();
-    } else if (now - this.#startedMs > TURN_MS_MAX) {
-      this.#isOver = true;
+    } else if (now - this.#startedMs > PART_MS_MAX) {
+      this.isOver = true;
     }
-    return this.#isOver;
+    return this.isOver;
   }
 
   /** Replies of `session` are to leave, once the changes they tell of are safe. */
@@ -96,8 +102,7 @@ export class Turn {
 
   readonly #end = (): void => {
     this.#isEndScheduled = false;
-    this.#startedMs = Number.NaN;
-    this.#isOver = false;
+    this.#beginPart();
     const isSafe = this.commit();
     const sessions = this.#toFlush;
     this.#toFlush = [];
@@ -106,10 +111,20 @@ export class Turn {
     this.#meter?.lap();
   };
 
+  /** Who is not reached comes first in the next turn. */
   readonly #goOn = (): void => {
     const sessions = this.#deferred;
     this.#deferred = [];
+    this.#beginPart();
     this.begin();
-    for (const session of sessions) session.goOn();
+    let done = 0;
+    while (done < sessions.length && !this.isOver) sessions[done++]!.goOn();
+    if (done < sessions.length) this.#deferred = sessions.slice(done).concat(this.#deferred);
+    if (this.#deferred.length > 0) this.#scheduleEnd();
   };
+
+  #beginPart(): void {
+    this.#startedMs = Number.NaN;
+    this.isOver = false;
+  }
 }

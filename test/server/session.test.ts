@@ -29,7 +29,7 @@ class RecordingConnection {
   close = (): void => void this.events.push("close");
 }
 
-function startSession() {
+function startSessions() {
   const { state, clock } = new OwnServer();
   state.journal = undefined;
   const context: SessionContext = {
@@ -41,9 +41,18 @@ function startSession() {
     budget: new ClientBudget("maxmemory-clients", Number.POSITIVE_INFINITY),
     ended: () => {},
   };
-  const connection = new RecordingConnection();
-  const session = new Session(context, connection as unknown as Connection, 1);
-  return { session, connection, clock };
+  let id = 0;
+  const connect = () => {
+    const connection = new RecordingConnection();
+    const session = new Session(context, connection as unknown as Connection, ++id);
+    return { session, connection };
+  };
+  return { connect, clock };
+}
+
+function startSession() {
+  const { connect, clock } = startSessions();
+  return { ...connect(), clock };
 }
 
 function nextTurn(): Promise<void> {
@@ -64,9 +73,60 @@ test("A session stops reading a large request when its turn has been long, and g
       expect(connection.events.splice(0)).toContain("resume");
     }
   }
-  // The clock is first looked at after a chunk: the turn is over when 3 ms have gone since.
-  expect(pauses).toEqual([2, 5, 8]);
+  // The clock is first looked at after a chunk: its part of the turn is over
+  // when 1.5 ms have gone since.
+  expect(pauses).toEqual([1, 3, 5, 7, 9]);
   expect(connection.out.take().toString()).toBe("+OK\r\n");
+});
+
+test("A session that comes when the turn is over waits for the next, and nothing is executed", async () => {
+  const { connect, clock } = startSessions();
+  const long = connect();
+  const late = [connect(), connect()];
+  const request = encodeRequest(["SET", "k", Buffer.alloc(9 * CHUNK_BYTES)]);
+  for (let i = 0; i < 2; i++) {
+    long.session.onData(Buffer.from(request.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES)));
+    clock.advance(2);
+  }
+  for (const { session, connection } of late) {
+    session.onData(encodeRequest(["PING"]));
+    expect(connection.events).toEqual(["pause"]);
+    expect(connection.out.pendingBytes).toBe(0);
+  }
+  await nextTurn();
+  await nextTurn();
+  for (const { connection } of late) {
+    expect(connection.events).toEqual(["pause", "flush", "resume"]);
+    expect(connection.out.take().toString()).toBe("+PONG\r\n");
+  }
+});
+
+test("Of deferred sessions, those that a turn does not reach come first in the next", async () => {
+  const { connect, clock } = startSessions();
+  const sessions = [connect(), connect(), connect()];
+  // Reading the clock takes so long that a part of a turn ends at its second look.
+  const monotonic = clock.monotonic.bind(clock);
+  clock.monotonic = () => {
+    clock.advance(2);
+    return monotonic();
+  };
+  const many = Buffer.concat(Array.from({ length: 200 }, () => encodeRequest(["PING"])));
+  for (const { session } of sessions) session.onData(many);
+  const answered = () => sessions.map(({ connection }) => connection.out.pendingBytes / 7);
+  const history = [answered()];
+  while (answered().some((count) => count < 200)) {
+    await nextTurn();
+    if (String(answered()) !== String(history.at(-1))) history.push(answered());
+  }
+  // The first one's part, and the second one's 56 requests that its rest leaves room for; then the
+  // third, which was not reached, before the second.
+  expect(history).toEqual([
+    [128, 0, 0],
+    [200, 56, 0],
+    [200, 56, 128],
+    [200, 184, 128],
+    [200, 200, 200],
+  ]);
 });
 
 test("A session takes small chunks without looking at the clock", () => {
