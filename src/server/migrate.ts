@@ -129,7 +129,9 @@ export class Migrations implements LinkOwner<Move> {
 
   restored(move: Move): void {
     this.#readClock();
-    const refusal = this.#state.sentKeys.end(move.db, move.keys, move.stale);
+    const { journal, sentKeys } = this.#state;
+    // A DEL that is not kept would bring the keys back at the next start, older than at the target.
+    const refusal = journal?.refusal ?? sentKeys.end(move.db, move.keys, move.stale);
     if (refusal !== undefined) {
       this.failed(move, refusal);
       return;
@@ -141,9 +143,9 @@ export class Migrations implements LinkOwner<Move> {
       move.db.remove(entry);
       removed.push(key);
     }
-    if (removed.length > 0 && this.#state.journal !== undefined) {
+    if (removed.length > 0 && journal !== undefined) {
       const bytes = encodeRequest(["DEL", ...removed]);
-      this.#state.journal.append(move.db.index, bytes, 0, bytes.length);
+      journal.append(move.db.index, bytes, 0, bytes.length);
     }
     this.#succeed(move);
   }

@@ -61,6 +61,29 @@ describe("While keys are on their way", () => {
     expect(await ask(other, "MGET", "{t}a", "{t}b")).toBe("*2\r\n$2\r\n1x\r\n$1\r\n2\r\n");
   });
 
+  test("and the append-only file cannot be written any more, they stay, and the caller hears why", async () => {
+    const { target, source, mover, other } = await inFlight();
+    const refusal = "MISCONF Errors writing to the AOF file: disk full";
+    const appended: Buffer[] = [];
+    source.state.journal = {
+      refusal,
+      commit: () => true,
+      infoLines: () => [],
+      append: (_db, buf, from, to) => void appended.push(Buffer.from(buf.subarray(from, to))),
+      bufferBytes: 0,
+      rewrite: () => "",
+      tick() {},
+      close: async () => {},
+    };
+    target.reply("+OK\r\n+OK\r\n");
+    expect(await replyText(mover)).toBe(`-${refusal}\r\n`);
+    expect(await ask(other, "MGET", "{t}a", "{t}b")).toBe("*2\r\n$1\r\n1\r\n$1\r\n2\r\n");
+    expect(appended).toEqual([]);
+    // What the target has is not to be taken for theirs when they go here.
+    const slot = slotOf(Buffer.from("{t}a"));
+    expect(source.state.sentKeys.ofSlot(source.state.databases.all[0]!, slot)).toHaveLength(2);
+  });
+
   test("what the caller sends next is executed after the move, in order", async () => {
     const { target, mover } = await inFlight();
     mover.send(["GET", "{t}a"]);
