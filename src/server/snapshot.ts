@@ -9,10 +9,12 @@
  *
  * A snapshot given up goes on without visiting, until the marks are even: only then another starts.
  * Emptying or swapping databases gives a snapshot up, which costs less than visiting them first.
+ * Whoever took it begins anew, as the new state is what is wanted (`untilWhole`).
  */
 
 import { assert } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
+import { CodisError } from "../base/errors.ts";
 import { SLOT_COUNT } from "../slots/hash.ts";
 import { ENTRY_MARK, entryFlags, setEntryMark } from "./arena/entry.ts";
 import type { Databases } from "./databases.ts";
@@ -185,6 +187,24 @@ export class Snapshot {
     delete hooks.beforeFlush;
     delete hooks.beforeSwap;
   }
+}
+
+/** So often a snapshot is taken anew; one that never ends would not be told from a slow one. */
+export const SNAPSHOT_TRIES_MAX = 16;
+
+/**
+ * Takes a snapshot, and again when databases were emptied or swapped meanwhile.
+ * @param once resolves to whether what it took is whole
+ * @throws CodisError "limit" when none was in SNAPSHOT_TRIES_MAX tries
+ */
+export async function untilWhole(once: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < SNAPSHOT_TRIES_MAX; tries++) {
+    if (await once()) return;
+  }
+  throw new CodisError(
+    "limit",
+    `databases were emptied or swapped ${SNAPSHOT_TRIES_MAX} times meanwhile`,
+  );
 }
 
 /**

@@ -19,7 +19,7 @@ import { type DataFiles, replaceFile } from "../files.ts";
 import type { Keyspace } from "../keyspace.ts";
 import type { RdbLoaded } from "../rdb/load.ts";
 import { ReplyError } from "../replies.ts";
-import { giveUp, type Snapshot } from "../snapshot.ts";
+import { giveUp, type Snapshot, untilWhole } from "../snapshot.ts";
 import type { Journal, ServerState } from "../state.ts";
 import { AppendLog } from "./append-log.ts";
 import { type BaseOutput, BaseWriter } from "./base-writer.ts";
@@ -42,9 +42,6 @@ const RETRY_MS = 60_000;
 const URGENT_RETRY_MS = 5_000;
 
 const TEMPORARY_BASE = "temp-rewriteaof.aof";
-
-/** What a rewrite came to. */
-type Outcome = "done" | "abandoned";
 
 export class AppendOnly implements Journal {
   /** What the base began with at the start, when that was an RDB file. */
@@ -250,7 +247,7 @@ export class AppendOnly implements Journal {
     this.#startedMs = clock.now();
     this.#snapshot.holder = "rewrite";
     this.#isScheduled = false;
-    this.#rewriting = this.#rewriteUntilDone()
+    this.#rewriting = untilWhole(() => this.#rewriteOnce())
       .then(
         () => {
           this.#lastFailed = false;
@@ -274,16 +271,9 @@ export class AppendOnly implements Journal {
       });
   }
 
-  async #rewriteUntilDone(): Promise<void> {
-    while (!this.#isClosing) {
-      if ((await this.#rewriteOnce()) === "done") return;
-      // The databases were emptied or swapped meanwhile: their new state is what is wanted.
-      this.#isScheduled = true;
-    }
-    throw new CodisError("closed", "the server is stopping");
-  }
-
-  async #rewriteOnce(): Promise<Outcome> {
+  /** @returns false when the snapshot was given up because databases were emptied or swapped */
+  async #rewriteOnce(): Promise<boolean> {
+    if (this.#isClosing) throw new CodisError("closed", "the server is stopping");
     const { databases } = this.#state;
     // Off the loop first, so that the sync of the switch has little left to do.
     await this.#log.syncLater(databases.nowMs);
@@ -291,14 +281,14 @@ export class AppendOnly implements Journal {
     const fd = files.open(TEMPORARY_BASE, "w");
     const output: BaseOutput = { out: new ReplyWriter(), dbIndex: -1 };
     let bytes = 0;
-    let outcome: Outcome = "done";
+    let isWhole = true;
     try {
       const earlierBytes = this.totalBytes;
       this.#log.switchTo(() => this.#openNext());
       this.#earlierBytes = earlierBytes;
       this.#isScheduled = false;
       this.#snapshot.start(new BaseWriter(output), new BaseWriter(output), () => {
-        outcome = "abandoned";
+        isWhole = false;
       });
       bytes = await this.#writeBase(fd, output.out);
       await files.syncLater(fd);
@@ -310,8 +300,14 @@ export class AppendOnly implements Journal {
       files.close(fd);
       output.out.clear();
     }
-    if (outcome === "done") await this.#adoptBase(bytes);
-    return outcome;
+    if (isWhole) {
+      await this.#adoptBase(bytes);
+    } else {
+      files.remove(TEMPORARY_BASE);
+      // Whoever asks before the next try gets what that one writes.
+      this.#isScheduled = true;
+    }
+    return isWhole;
   }
 
   /** Goes through the snapshot, a slice per turn. Returns the bytes written. */

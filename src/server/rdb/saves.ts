@@ -15,7 +15,7 @@
 import { CodisError, errorText } from "../../base/errors.ts";
 import type { DataFiles } from "../files.ts";
 import { ReplyError } from "../replies.ts";
-import { giveUp, visitAll } from "../snapshot.ts";
+import { giveUp, untilWhole, visitAll } from "../snapshot.ts";
 import type { ServerState } from "../state.ts";
 import type { RdbLoaded } from "./load.ts";
 import { RdbFile } from "./rdb-file.ts";
@@ -37,9 +37,6 @@ const REFUSAL =
 const SLICE_MS = 1;
 /** After a save that failed, the next one begins by itself not before this, as in Redis. */
 const RETRY_MS = 5_000;
-
-/** So often a save begins anew by itself; one that never ends would not be told from a slow one. */
-const TRIES_MAX = 16;
 
 /** What the server began with. */
 export interface SavesStart {
@@ -275,7 +272,7 @@ export class RdbSaves {
     this.#lastTryMs = this.#startedMs;
     this.#saves++;
     snapshot.holder = "save";
-    this.#running = this.#runUntilDone()
+    this.#running = untilWhole(() => this.#runOnce())
       .catch((error: unknown) => {
         if (this.#isClosing) return;
         this.#lastFailed = true;
@@ -288,14 +285,6 @@ export class RdbSaves {
         this.#running = undefined;
         snapshot.holder = "";
       });
-  }
-
-  async #runUntilDone(): Promise<void> {
-    // When databases were emptied or swapped meanwhile, their new state is what is wanted.
-    for (let tries = 0; tries < TRIES_MAX; tries++) {
-      if (await this.#runOnce()) return;
-    }
-    throw new CodisError("limit", `databases were emptied or swapped ${TRIES_MAX} times meanwhile`);
   }
 
   /** @returns false when the snapshot was given up because databases were emptied or swapped */

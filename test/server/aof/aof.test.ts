@@ -5,6 +5,7 @@ import { ReplyWriter } from "../../../src/resp/encoder.ts";
 import { EARLY_WRITE_BYTES } from "../../../src/server/aof/append-log.ts";
 import { EXPIRY_MS_MAX } from "../../../src/server/commands/expiry-time.ts";
 import { writePayload } from "../../../src/server/rdb/write.ts";
+import { SNAPSHOT_TRIES_MAX } from "../../../src/server/snapshot.ts";
 import { OwnServer, showReply } from "../../support/compare.ts";
 import { MemoryFiles } from "../../support/memory-files.ts";
 import { createPrng, type Prng } from "../../support/prng.ts";
@@ -198,6 +199,26 @@ describe("A rewrite begins again", () => {
     });
   }
 });
+
+test("A rewrite gives up when it must begin again too often, loses nothing, and says so", async () => {
+  const files = new MemoryFiles();
+  const server = await startLogged(files);
+  fillLong(server, 2, 2000);
+  let swaps = 0;
+  await rewriteWith(server, () => {
+    swaps++;
+    server.own.ask(["SWAPDB", 0, 1]);
+  });
+  expect(swaps).toBeGreaterThanOrEqual(SNAPSHOT_TRIES_MAX);
+  expect(server.journal.infoLines()).toContain("aof_last_bgrewrite_status:err");
+  // A new increment for each try, the first one, and the manifest.
+  expect(files.list()).toHaveLength(SNAPSHOT_TRIES_MAX + 2);
+  await expectSameAfterRestart(files, server);
+  await rewriteWith(server, () => undefined);
+  expect(server.journal.infoLines()).toContain("aof_last_bgrewrite_status:ok");
+  expect(files.list()).toHaveLength(3);
+  await expectSameAfterRestart(files, server);
+}, 30_000);
 
 test("A rewrite that cannot be written leaves the files in use and the next one succeeds", async () => {
   const prng = createPrng();
