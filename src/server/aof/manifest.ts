@@ -4,6 +4,10 @@
  *   file appendonly.aof.2.base.aof seq 2 type b      the state at one instant, as commands (or RDB)
  *   file appendonly.aof.1.incr.aof seq 1 type h      history: no longer needed, to be deleted
  *   file appendonly.aof.3.incr.aof seq 3 type i      what came after the base, in order of seq
+ *   # crc32 9e107d9d                                 of the lines before it; Redis passes over it
+ *
+ * One flipped bit makes `type i` a `type h`, and what it names would be deleted: hence the sum. A
+ * manifest that Redis wrote has none and is taken as it is.
  *
  * It is replaced as a whole (temporary file, fsync, rename, fsync of the directory): whatever
  * instant the machine stops at, it names files that together are the data.
@@ -33,6 +37,9 @@ export interface Manifest {
 
 export const EMPTY_MANIFEST: Manifest = { base: undefined, history: [], increments: [] };
 
+/** Written as the last line. */
+const SUM_LINE = /^# crc32 ([\da-f]{8})$/;
+
 /** Longest line of a manifest, in bytes, line feed included. */
 const LINE_BYTES_MAX = 1024;
 
@@ -44,6 +51,7 @@ export function parseManifest(text: string): Manifest {
   const lines = text.split("\n");
   if (lines.pop() !== "") throw broken(lines.length + 1, "the last line does not end");
   if (lines.length === 0) throw broken(1, "it is empty");
+  checkSum(lines);
   for (const [i, line] of lines.entries()) {
     if (line.startsWith("#")) continue;
     const part = parseLine(line, i + 1);
@@ -59,6 +67,19 @@ export function parseManifest(text: string): Manifest {
     }
   }
   return { base, history, increments };
+}
+
+function checkSum(lines: readonly string[]): void {
+  const sum = SUM_LINE.exec(lines.at(-1)!)?.[1];
+  if (sum === undefined) return;
+  const summed = lines.slice(0, -1).map((line) => `${line}\n`);
+  if (sum !== sumOf(summed.join(""))) {
+    throw broken(lines.length, "the lines before it are not those it was written for");
+  }
+}
+
+function sumOf(text: string): string {
+  return Bun.hash.crc32(Buffer.from(text, "latin1")).toString(16).padStart(8, "0");
 }
 
 function broken(line: number, what: string): CodisError {
@@ -113,9 +134,9 @@ function unescapeWord(text: string): string {
 export function formatManifest(manifest: Manifest): string {
   const parts = [...manifest.history, ...manifest.increments];
   if (manifest.base !== undefined) parts.unshift(manifest.base);
-  return parts
-    .map((part) => `file ${quote(part.name)} seq ${part.seq} type ${part.type}\n`)
-    .join("");
+  const lines = parts.map((part) => `file ${quote(part.name)} seq ${part.seq} type ${part.type}\n`);
+  const text = lines.join("");
+  return `${text}# crc32 ${sumOf(text)}\n`;
 }
 
 function quote(name: string): string {

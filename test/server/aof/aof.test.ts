@@ -133,16 +133,16 @@ test("Names and manifest are those of Redis 7", async () => {
   );
   server.own.ask(["SET", "a", "1"]);
   await rewriteWith(server, () => {});
-  expect(files.readText("appendonly.aof.manifest")).toBe(
-    "file appendonly.aof.1.base.aof seq 1 type b\nfile appendonly.aof.2.incr.aof seq 2 type i\n",
+  expect(files.readText("appendonly.aof.manifest")).toStartWith(
+    "file appendonly.aof.1.base.aof seq 1 type b\nfile appendonly.aof.2.incr.aof seq 2 type i\n#",
   );
   expect(new Set(files.list())).toEqual(
     new Set(["appendonly.aof.1.base.aof", "appendonly.aof.2.incr.aof", "appendonly.aof.manifest"]),
   );
   server.own.ask(["SET", "b", "2"]);
   await rewriteWith(server, () => {});
-  expect(files.readText("appendonly.aof.manifest")).toBe(
-    "file appendonly.aof.2.base.aof seq 2 type b\nfile appendonly.aof.3.incr.aof seq 3 type i\n",
+  expect(files.readText("appendonly.aof.manifest")).toStartWith(
+    "file appendonly.aof.2.base.aof seq 2 type b\nfile appendonly.aof.3.incr.aof seq 3 type i\n#",
   );
   await expectSameAfterRestart(files, server);
 });

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import {
   EMPTY_MANIFEST,
   formatManifest,
+  type Manifest,
   parseManifest,
   withNextBase,
   withNextIncrement,
@@ -19,7 +20,33 @@ test("A manifest of Redis 7 is read and written back as it was", () => {
   expect(manifest.base?.name).toBe("appendonly.aof.2.base.aof");
   expect(manifest.history.length).toBe(2);
   expect(manifest.increments.map((part) => part.seq)).toEqual([2, 3]);
-  expect(formatManifest(manifest)).toBe(REDIS_TEXT);
+  expect(linesOf(manifest)).toBe(REDIS_TEXT);
+});
+
+/** What is written, without its last line. */
+function linesOf(manifest: Manifest): string {
+  const text = formatManifest(manifest);
+  expect(text).toMatch(/\n# crc32 [\da-f]{8}\n$/);
+  return text.slice(0, text.lastIndexOf("#"));
+}
+
+test("Every flipped bit of a manifest is found, or changes nothing", () => {
+  const manifest = parseManifest(REDIS_TEXT);
+  const sound = Buffer.from(formatManifest(manifest), "latin1");
+  let found = 0;
+  for (let bit = 0; bit < sound.length * 8; bit++) {
+    const flipped = Buffer.from(sound);
+    flipped[bit >> 3]! ^= 1 << (bit & 7);
+    try {
+      expect(parseManifest(flipped.toString("latin1"))).toEqual(manifest);
+    } catch (error) {
+      expect(String(error)).toContain("Invalid AOF manifest, line ");
+      found++;
+    }
+  }
+  // The others are in the last line, which is then taken for a comment.
+  const lastLineBits = 8 * (sound.length - sound.lastIndexOf("#"));
+  expect(found).toBeGreaterThanOrEqual(sound.length * 8 - lastLineBits);
 });
 
 test("Comments, pairs of later versions and quoted names are understood", () => {
@@ -41,6 +68,7 @@ test("Whatever is wrong with a manifest is named with its line", () => {
     ["file a seq 2 type i\nfile b seq 2 type i\n", "line 2: seq does not ascend"],
     ["file a seq 1 type b\nfile b seq 2 type b\n", "line 2: a second base file"],
     ['file "a seq 1 type i\n', "line 1: not of the form"],
+    ["file a seq 1 type i\n# crc32 00000000\n", "line 2: the lines before it are not those"],
     [`file ${"a".repeat(1100)} seq 1 type i\n`, "longer than 1024 bytes"],
   ];
   for (const [text, message] of cases) expect(() => parseManifest(text)).toThrow(message);
@@ -50,7 +78,7 @@ test("A rewrite makes a new base of what came before the increment it began with
   let manifest = withNextIncrement(EMPTY_MANIFEST, "a.aof");
   manifest = withNextIncrement(manifest, "a.aof");
   manifest = withNextBase(manifest, "a.aof", 2);
-  expect(formatManifest(manifest)).toBe(
+  expect(linesOf(manifest)).toBe(
     "file a.aof.1.base.aof seq 1 type b\n" +
       "file a.aof.1.incr.aof seq 1 type h\n" +
       "file a.aof.2.incr.aof seq 2 type i\n",
