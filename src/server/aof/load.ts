@@ -27,6 +27,12 @@ import { hidesRecords, isZeroTail, RECORD_INCOMPLETE, RecordScanner } from "./re
 /** Read at once; records longer than this make the buffer grow to their size. */
 const CHUNK_BYTES = 1024 * 1024;
 
+/**
+ * Of requests of one word, all that may follow MULTI. Another one, and MULTI itself, is a damaged
+ * EXEC: all that follows would seem to belong to a transaction cut short, and be thrown away.
+ */
+const WORDS_IN_TRANSACTION: ReadonlySet<string> = new Set(["EXEC", "FLUSHALL", "FLUSHDB"]);
+
 /** What is done with the records, in order. */
 export interface Replay {
   /**
@@ -270,6 +276,9 @@ class PartLoader {
   #record(start: number): void {
     const { args, argc } = this.#scanner;
     const word = argc === 1 ? this.#buf.toString("latin1", args[0], args[1]).toUpperCase() : "";
+    if (this.#transaction !== undefined && word !== "" && !WORDS_IN_TRANSACTION.has(word)) {
+      throw this.#damage(start, `${word} stands in a transaction, where its EXEC may have been`);
+    }
     if (word === "MULTI") {
       this.#transaction = [];
     } else if (word === "EXEC" && this.#transaction !== undefined) {

@@ -138,6 +138,24 @@ test("A tail of zero bytes is cut, also inside a record and across chunks", asyn
   }
 });
 
+test("A flipped bit in an EXEC stops the start instead of throwing away what follows", async () => {
+  const transaction = records(["MULTI"], ["SET", "d", "4"], ["FLUSHALL"], ["EXEC"]);
+  const others = records(["SET", "e", "5"], ["MULTI"], ["SET", "f", "6"], ["EXEC"]);
+  const nameAt = transaction.length - "EXEC\r\n".length;
+  for (let bit = 0; bit < 4 * 8; bit++) {
+    const content = Buffer.concat([transaction, others]);
+    content[nameAt + (bit >> 3)]! ^= 1 << (bit & 7);
+    const files = threeFiles(content);
+    const isSameWord = (bit & 7) === 5;
+    if (isSameWord) {
+      expect((await load(files)).messages).toEqual([]);
+      continue;
+    }
+    await expect(load(files)).rejects.toThrow(`damaged at offset ${nameAt - "*1rn$4rn".length}`);
+    expect(files.get(SECOND)).toEqual(content);
+  }
+});
+
 test("A transaction without its EXEC is cut whole, one with it is applied whole", async () => {
   const before = records(["SET", "c", "3"]);
   const transaction = records(["MULTI"], ["SET", "d", "4"], ["SET", "e", "5"], ["EXEC"]);
