@@ -41,6 +41,7 @@ const STAGES: readonly Stage[] = [
   testStage("unit", UNIT_FOLDERS),
   testStage("roles", ROLE_FOLDERS),
   testStage("fuzz", ["fuzz"]),
+  testStage("durability", ["durability"]),
   testStage("compat", ["compat"]),
   testStage("e2e", ["e2e"]),
 ];

@@ -1,8 +1,10 @@
 /**
  * `npm run soak`: what takes too long for every commit, on the executable of `npm run build`.
  *
- *   npm run soak                                        10,000,000 broken inputs, then the bench
+ *   npm run soak                                        10,000,000 broken inputs, 400 rounds of
+ *                                                       harm to disks and processes, the bench
  *   bun run test/soak.ts fuzz --inputs 1000000          one part; other counts
+ *   bun run test/soak.ts durability --rounds 100
  *   SEED=123 bun run test/soak.ts fuzz                  the same inputs again
  *
  * Inputs are dealt out to the three places where RESP from outside is read: four in ten as requests
@@ -12,6 +14,7 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { HARMS, harmOf, runRound } from "./durability/campaign.ts";
 import type { CampaignReport } from "./fuzz/campaign.ts";
 import {
   type FuzzOptions,
@@ -23,6 +26,7 @@ import {
 import { createPrng } from "./support/prng.ts";
 
 const INPUTS_DEFAULT = 10_000_000;
+const ROUNDS_DEFAULT = 400;
 /** What takes longer has hung: half an hour per million inputs, and one for the rest. */
 const HOURS_PER_MILLION = 0.5;
 const HOUR_MS = 3_600_000;
@@ -36,11 +40,21 @@ interface Outcome {
   readonly text: string;
 }
 
-type Part = (inputs: number) => Promise<readonly Outcome[]>;
+/** How much of it. */
+interface Amount {
+  readonly inputs: number;
+  readonly rounds: number;
+}
 
-const PARTS: Readonly<Record<string, Part>> = { fuzz: soakFuzz, bench: soakBench };
+type Part = (amount: Amount) => Promise<readonly Outcome[]>;
 
-async function soakFuzz(inputs: number): Promise<readonly Outcome[]> {
+const PARTS: Readonly<Record<string, Part>> = {
+  fuzz: soakFuzz,
+  durability: soakDurability,
+  bench: soakBench,
+};
+
+async function soakFuzz({ inputs }: Amount): Promise<readonly Outcome[]> {
   const { seed } = createPrng();
   const outcomes: Outcome[] = [];
   const campaigns = [
@@ -84,6 +98,25 @@ async function soakCampaign(
   }
 }
 
+/** Goes on after a round that fails: each says what another does not. */
+async function soakDurability({ rounds }: Amount): Promise<readonly Outcome[]> {
+  const { seed } = createPrng();
+  const part = `durability of ${Object.keys(HARMS).join(", ")}`;
+  const failures: string[] = [];
+  say(`durability: ${rounds} rounds, SEED=${seed}`);
+  for (let round = 0; round < rounds; round++) {
+    try {
+      say(`round ${round} of ${rounds}, ${harmOf(round)}: ${await runRound(round, seed)}`);
+    } catch (error) {
+      const { message, cause } = error as Error;
+      failures.push(`${message}: ${String(cause)}`);
+      say(`FAILED ${failures.at(-1)}`);
+    }
+  }
+  const text = `${rounds} rounds, SEED=${seed}`;
+  return [{ part, isGood: failures.length === 0, text: [text, ...failures].join("\n") }];
+}
+
 async function soakBench(): Promise<readonly Outcome[]> {
   const path = join(import.meta.dir, "bench/bench.ts");
   const child = Bun.spawn([process.execPath, "run", path], { stdout: "pipe", stderr: "inherit" });
@@ -98,14 +131,19 @@ function say(text: string): void {
 async function main(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...argv],
-    options: { inputs: { type: "string", default: String(INPUTS_DEFAULT) } },
+    options: {
+      inputs: { type: "string", default: String(INPUTS_DEFAULT) },
+      rounds: { type: "string", default: String(ROUNDS_DEFAULT) },
+    },
     allowPositionals: true,
   });
   const inputs = Number(values.inputs);
+  const rounds = Number(values.rounds);
   const unknown = positionals.filter((word) => !Object.hasOwn(PARTS, word));
-  if (unknown.length > 0 || !Number.isSafeInteger(inputs) || inputs < 10) {
+  const areGood = Number.isSafeInteger(inputs) && inputs >= 10 && Number.isSafeInteger(rounds);
+  if (unknown.length > 0 || !areGood || rounds < 1) {
     const parts = Object.keys(PARTS).join(" ");
-    process.stderr.write(`Usage: soak [--inputs N] [part]..., parts are: ${parts}\n`);
+    process.stderr.write(`Usage: soak [--inputs N] [--rounds N] [part]..., parts are: ${parts}\n`);
     return 2;
   }
   const limitMs = (1 + (inputs / 1e6) * HOURS_PER_MILLION) * HOUR_MS;
@@ -116,7 +154,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const outcomes: Outcome[] = [];
   for (const [name, part] of Object.entries(PARTS)) {
     if (positionals.length > 0 && !positionals.includes(name)) continue;
-    outcomes.push(...(await part(inputs)));
+    outcomes.push(...(await part({ inputs, rounds })));
   }
   clearTimeout(hung);
   for (const { part, isGood, text } of outcomes) {

@@ -134,7 +134,10 @@ export function diskFiles(directory: string): DataFiles {
   };
 }
 
-/** Puts a file in place as a whole: at every instant the old text or the new one is on the disk. */
+/**
+ * Puts a file in place as a whole: at every instant the old text or the new one is on the disk.
+ * When that fails the temporary file stays; the next one is written over it.
+ */
 export function replaceFile(files: DataFiles, name: string, text: string): void {
   const temporary = `temp-${name}`;
   const bytes = Buffer.from(text, "latin1");

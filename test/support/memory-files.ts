@@ -182,6 +182,7 @@ export class MemoryFiles implements DataFiles {
   }
 
   async syncLater(fd: number): Promise<void> {
+    this.beforeChange("syncLater");
     const { inode } = this.#file(fd);
     const { size } = inode;
     await this.syncGate;

@@ -8,6 +8,7 @@ import { RecordingLog } from "../../support/own-server.ts";
 
 const changes = process.argv.slice(2).map((word) => {
   const [key, value] = word.split("=") as [string, string];
+  if (value === "true" || value === "false") return [key, value === "true"];
   return [key, /^\d+$/.test(value) ? Number(value) : value];
 });
 const config = {
