@@ -6,10 +6,10 @@
  *
  *   run() on N connections ──> history ──> readBack() through the proxy ──> problems()
  *
- * A call without a reply, or (when `toleratesErrors`) with an error, may have happened or not.
+ * A call without a reply, or with an error that may be, may have happened or not.
  */
 
-import { ErrorReply, type Reply } from "../../src/resp/reply.ts";
+import type { Reply } from "../../src/resp/reply.ts";
 import {
   ABSENT,
   explainCounter,
@@ -17,8 +17,9 @@ import {
   type Increment,
   type RegisterOperation,
 } from "./history.ts";
+import { LoadRunner, type Operation } from "./load-runner.ts";
 import type { Prng } from "./prng.ts";
-import { type Args, ConnectionLost, RespClient } from "./resp-client.ts";
+import { RespClient } from "./resp-client.ts";
 
 export interface LoadOptions {
   readonly connections: number;
@@ -30,6 +31,8 @@ export interface LoadOptions {
   readonly valueBytes: readonly number[];
   /** Errors and lost connections are part of the test (something is killed). */
   readonly toleratesErrors: boolean;
+  /** Otherwise, keys whose requests may be answered by an error; none when absent. */
+  readonly mayFail?: (key: string) => boolean;
   /** Keys begin with this. */
   readonly prefix: string;
 }
@@ -37,15 +40,9 @@ export interface LoadOptions {
 /** Room for the part that makes a value unique. */
 export const VALUE_BYTES_MIN = 24;
 
-/** One request and what to do with its reply. */
-interface Operation {
-  readonly args: Args;
-  readonly beginMs: number;
-  settle(reply: Reply | undefined, endMs: number): void;
-}
-
 export class CheckedLoad {
   readonly #port: number;
+  readonly #runner: LoadRunner;
   readonly #options: LoadOptions;
   readonly #random: Prng;
   readonly #registers = new Map<string, RegisterOperation[]>();
@@ -53,85 +50,37 @@ export class CheckedLoad {
   /** Elements acknowledged, by key: RPUSH, SADD and ZADD of unique elements. */
   readonly #members = new Map<string, { acked: string[]; sent: Set<string> }>();
   readonly #problems: string[] = [];
-  #isStopped = false;
   #nextValue = 0;
-  #acked = 0;
-  #lost = 0;
 
   constructor(port: number, options: LoadOptions, random: Prng) {
     this.#port = port;
     this.#options = options;
     this.#random = random;
+    const { connections, toleratesErrors, mayFail = () => toleratesErrors } = options;
+    const rules = { connections, mayLoseConnections: toleratesErrors, mayFail };
+    this.#runner = new LoadRunner(port, rules, (id) => this.#drawPipeline(id));
   }
 
   /** Requests that got a good reply, and those that got none or an error. */
   get counts(): { acked: number; lost: number } {
-    return { acked: this.#acked, lost: this.#lost };
+    return { acked: this.#runner.acked, lost: this.#runner.lost };
   }
 
   stop(): void {
-    this.#isStopped = true;
+    this.#runner.stop();
   }
 
   /** Resolves when every connection has stopped after stop(). */
-  async run(): Promise<void> {
-    const ids = Array.from({ length: this.#options.connections }, (_, id) => id);
-    await Promise.all(ids.map((id) => this.#runConnection(id)));
+  run(): Promise<void> {
+    return this.#runner.run();
   }
 
-  async #runConnection(id: number): Promise<void> {
-    let client: RespClient | undefined;
-    while (!this.#isStopped) {
-      client ??= await this.#connect();
-      if (client === undefined) continue;
-      try {
-        await this.#runPipeline(client, id);
-      } catch (error) {
-        if (!(error instanceof ConnectionLost)) throw error;
-        if (!this.#options.toleratesErrors)
-          this.#problems.push(`connection ${id}: ${error.message}`);
-        client = undefined;
-      }
-    }
-    client?.close();
-  }
-
-  async #connect(): Promise<RespClient | undefined> {
-    try {
-      return await RespClient.connect(this.#port);
-    } catch (error) {
-      if (!this.#options.toleratesErrors) throw error;
-      // The refusal came at once: give the restart a turn of the clock before asking again.
-      await new Promise((again) => setTimeout(again, 20));
-      return undefined;
-    }
-  }
-
-  async #runPipeline(client: RespClient, id: number): Promise<void> {
+  #drawPipeline(id: number): readonly Operation[] {
     const operations: Operation[] = [];
     const length = 1 + this.#random.int(this.#options.pipelineMax);
     for (let i = 0; i < length; i++) operations.push(this.#draw());
     operations.push(...this.#ownPair(id));
-    let replies: readonly Reply[] = [];
-    try {
-      replies = await client.pipeline(operations.map((operation) => operation.args));
-    } catch (error) {
-      if (error instanceof ConnectionLost) replies = error.replies;
-      throw error;
-    } finally {
-      const endMs = performance.now();
-      for (const [i, operation] of operations.entries()) this.#settle(operation, replies[i], endMs);
-    }
-  }
-
-  #settle(operation: Operation, reply: Reply | undefined, endMs: number): void {
-    if (reply instanceof ErrorReply && !this.#options.toleratesErrors) {
-      this.#problems.push(`${operation.args.slice(0, 2).join(" ")} answered -${reply.text}`);
-    }
-    const isAnswered = reply !== undefined && !(reply instanceof ErrorReply);
-    if (isAnswered) this.#acked++;
-    else this.#lost++;
-    operation.settle(isAnswered ? reply : undefined, isAnswered ? endMs : Infinity);
+    return operations;
   }
 
   #draw(): Operation {
@@ -237,7 +186,7 @@ export class CheckedLoad {
   /** Reads every key once more; then all that is wrong, at most a few words per key. */
   async problems(): Promise<readonly string[]> {
     const client = await RespClient.connect(this.#port);
-    const problems = [...this.#problems];
+    const problems = [...this.#runner.problems, ...this.#problems];
     const note = (key: string, problem: string | undefined): void => {
       if (problem !== undefined) problems.push(`${key}: ${problem}`);
     };

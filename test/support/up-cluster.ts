@@ -20,6 +20,8 @@ const PORT_SPAN = 1_100;
 export interface UpOptions {
   readonly servers?: number;
   readonly proxies?: number;
+  /** On top of this process's environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface RunResult {
@@ -87,7 +89,7 @@ export class UpCluster {
    * @param options other than those it was made with, for this start
    */
   async up(options = this.#options): Promise<void> {
-    const { servers = 4, proxies = 1 } = options;
+    const { servers = 4, proxies = 1, env = {} } = options;
     const child = Bun.spawn(
       [
         EXECUTABLE,
@@ -96,7 +98,7 @@ export class UpCluster {
         ...["--dir", this.directory, "--port", String(this.port)],
         ...["--servers", String(servers), "--proxies", String(proxies)],
       ],
-      { stdin: "ignore", stdout: "pipe", stderr: "pipe" },
+      { stdin: "ignore", stdout: "pipe", stderr: "pipe", env: { ...process.env, ...env } },
     );
     this.#process = child;
     void this.#readLines(child.stderr);
