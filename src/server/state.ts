@@ -155,6 +155,7 @@ export class ServerState {
     this.databases.expiredKeys = 0;
     this.databases.evictedKeys = 0;
     this.evictor.resetStats();
+    this.turnMeter?.reset();
   }
 
   get isOverMemory(): boolean {

@@ -46,6 +46,14 @@ export class TurnMeter {
     this.#process = all;
   }
 
+  /** CONFIG RESETSTAT. The turn under way counts from its begin. */
+  reset(): void {
+    this.longestMicros = 0;
+    this.longestProcessMicros = 0;
+    this.turns = 0;
+    this.overTenMs = 0;
+  }
+
   /** Lines of INFO stats. */
   infoLines(): string[] {
     return [

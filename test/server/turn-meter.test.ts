@@ -55,3 +55,16 @@ test("A server that was not asked does not measure; MEMORY PURGE is answered", a
     await server.close();
   }
 });
+
+test("A turn meter that is reset forgets all turns but the one under way", () => {
+  const meter = new TurnMeter();
+  meter.lap();
+  work(12_000);
+  meter.lap();
+  work(12_000);
+  meter.reset();
+  expect(meter.infoLines().map((line) => line.split(":")[1])).toEqual(["0", "0", "0", "0"]);
+  meter.lap();
+  expect(meter.turns).toBe(1);
+  expect(meter.overTenMs).toBe(1);
+});
