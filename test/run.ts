@@ -30,6 +30,7 @@ const UNIT_FOLDERS = [
   "redis",
   "api",
   "bench",
+  "bigkeys",
 ];
 const ROLE_FOLDERS = ["proxy", "server", "dashboard", "scenarios", "golden", "cmd"];
 

@@ -2,7 +2,8 @@
  * `npm run soak`: what takes too long for every commit, on the executable of `npm run build`.
  *
  *   npm run soak                                        10,000,000 broken inputs, 400 rounds of
- *                                                       harm to disks and processes, the bench
+ *                                                       harm to disks and processes, moves and
+ *                                                       kills of large values, then the bench
  *   bun run test/soak.ts fuzz --inputs 1000000          one part; other counts
  *   bun run test/soak.ts durability --rounds 100
  *   SEED=123 bun run test/soak.ts fuzz                  the same inputs again
@@ -14,6 +15,7 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { soakBigKeys } from "./bigkeys/soak.ts";
 import { HARMS, harmOf, runRound } from "./durability/campaign.ts";
 import type { CampaignReport } from "./fuzz/campaign.ts";
 import {
@@ -51,6 +53,7 @@ type Part = (amount: Amount) => Promise<readonly Outcome[]>;
 const PARTS: Readonly<Record<string, Part>> = {
   fuzz: soakFuzz,
   durability: soakDurability,
+  "big-keys": () => soakBigKeys(say),
   bench: soakBench,
 };
 
