@@ -2,14 +2,14 @@
  * Output buffers between uses. A writer takes one when it has something to say and gives it back
  * when that is sent, so idle connections own none and busy ones do not allocate.
  *
- * Capacities are powers of two, 4 KiB to 1 MiB, each kept up to 2 MiB in all; a larger buffer is
+ * Capacities are powers of two, 4 KiB to 2 MiB, each kept up to 2 MiB in all; a larger buffer is
  * made for its use and left to the collector. One pool per thread.
  */
 
 import { assert } from "./assert.ts";
 
 const SMALLEST_BITS = 12;
-const LARGEST_BITS = 20;
+const LARGEST_BITS = 21;
 const KEPT_BYTES_PER_CLASS = 2 * 1024 * 1024;
 /** No buffer is larger. Socket and file calls count bytes in an int32, and copies must end some day. */
 export const BUFFER_BYTES_MAX = 2 ** 31;

@@ -35,23 +35,35 @@ const SENT_KEPT_BYTES = 64 * 1024;
 /** A writer holds at most this; one piece written into it is smaller. */
 export const WRITER_BYTES_MAX = BUFFER_BYTES_MAX;
 
+export type RequestArgs = readonly (string | Buffer | number)[];
+
 /** A request as an array of bulks: strings as UTF-8, numbers in decimal. */
-export function encodeRequest(args: readonly (string | Buffer | number)[]): Buffer {
+export function encodeRequest(args: RequestArgs): Buffer {
+  const request = Buffer.allocUnsafeSlow(requestBytes(args));
+  writeRequest(args, request, 0);
+  return request;
+}
+
+function requestBytes(args: RequestArgs): number {
   let bytes = digitCount(args.length) + 3;
   for (const arg of args) {
     const length = argBytes(arg);
     bytes += digitCount(length) + length + 5;
   }
-  const request = Buffer.allocUnsafeSlow(bytes);
-  let at = writeLengthLine(STAR, args.length, request, 0);
+  return bytes;
+}
+
+/** Writes a request; returns the index after it. */
+function writeRequest(args: RequestArgs, dst: Buffer, from: number): number {
+  let at = writeLengthLine(STAR, args.length, dst, from);
   for (const arg of args) {
-    at = writeLengthLine(DOLLAR, argBytes(arg), request, at);
-    if (typeof arg === "object") at += arg.copy(request, at);
-    else at += request.write(String(arg), at);
-    request[at++] = CR;
-    request[at++] = LF;
+    at = writeLengthLine(DOLLAR, argBytes(arg), dst, at);
+    if (typeof arg === "object") at += arg.copy(dst, at);
+    else at += dst.write(String(arg), at);
+    dst[at++] = CR;
+    dst[at++] = LF;
   }
-  return request;
+  return at;
 }
 
 function argBytes(arg: string | Buffer | number): number {
@@ -151,6 +163,12 @@ export class ReplyWriter {
     this.reserve(2 * INTEGER_LINE_BYTES);
     const at = writeLengthLine(DOLLAR, digitCount(n), this.buf, this.length);
     this.#endLine(writeInteger(n, this.buf, at));
+  }
+
+  /** A request, as `encodeRequest` makes it. */
+  request(args: RequestArgs): void {
+    this.reserve(requestBytes(args));
+    this.length = writeRequest(args, this.buf, this.length);
   }
 
   /** Null bulk. */

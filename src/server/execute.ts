@@ -280,10 +280,7 @@ function propagate(call: Call, request: Request): void {
   // All or none of several, also for who replays a log that ends here.
   const isTransaction = propagateAs.length > 1;
   if (isTransaction) journal.append(call.db.index, MULTI, 0, MULTI.length);
-  for (const words of propagateAs) {
-    const bytes = encodeRequest(words);
-    journal.append(call.db.index, bytes, 0, bytes.length);
-  }
+  for (const words of propagateAs) journal.appendWords(call.db.index, words);
   if (isTransaction) journal.append(call.db.index, EXEC, 0, EXEC.length);
 }
 

@@ -144,8 +144,7 @@ export class Migrations implements LinkOwner<Move> {
       removed.push(key);
     }
     if (removed.length > 0 && journal !== undefined) {
-      const bytes = encodeRequest(["DEL", ...removed]);
-      journal.append(move.db.index, bytes, 0, bytes.length);
+      journal.appendWords(move.db.index, ["DEL", ...removed]);
     }
     this.#succeed(move);
   }

@@ -12,7 +12,7 @@
  * Source: Codis extern/redis-3.2.11/src/slots_async.c.
  */
 
-import { encodeRequest, type ReplyWriter } from "../resp/encoder.ts";
+import type { ReplyWriter } from "../resp/encoder.ts";
 import { AsyncLink, type AsyncLinkOwner } from "./async-link.ts";
 import { BatchMessages } from "./async-messages.ts";
 import { type BatchSubject, KeyChooser } from "./batch-keys.ts";
@@ -315,8 +315,7 @@ export class MigrationLane implements AsyncLinkOwner {
       gone.push(key);
     }
     if (gone.length > 0 && this.#state.journal !== undefined) {
-      const bytes = encodeRequest(["DEL", ...gone]);
-      this.#state.journal.append(this.#db.index, bytes, 0, bytes.length);
+      this.#state.journal.appendWords(this.#db.index, ["DEL", ...gone]);
     }
     if (batch.removed < keys.length) setImmediate(() => this.#remove(batch));
     else this.#succeed(batch);

@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
+import type { RequestArgs } from "../resp/encoder.ts";
 import { Accesses, type AccessKind } from "./accesses.ts";
 import type { Client } from "./client.ts";
 import type { RuntimeConfig, ServerConfig } from "./config.ts";
@@ -30,6 +31,8 @@ export interface Journal {
   readonly refusal: string | undefined;
   /** `buf[from, to)` is a request (a RESP array of bulks) that changed database `dbIndex`. */
   append(dbIndex: number, buf: Buffer, from: number, to: number): void;
+  /** The same for a request that is not there as bytes. */
+  appendWords(dbIndex: number, words: RequestArgs): void;
   /**
    * Ends a turn: on return, what was appended is as safe as it must be before replies leave. False
    * when it is not: then no reply that tells of a change may leave.

@@ -30,10 +30,10 @@ describe("buffer pool", () => {
     expect(takeBuffer(60_000)).not.toBe(buffer);
   });
 
-  test("buffers above 1 MiB are not kept", () => {
-    const buffer = takeBuffer(2 * MIB);
+  test("buffers above 2 MiB are not kept", () => {
+    const buffer = takeBuffer(4 * MIB);
     giveBuffer(buffer);
-    expect(takeBuffer(2 * MIB)).not.toBe(buffer);
+    expect(takeBuffer(4 * MIB)).not.toBe(buffer);
   });
 
   test("no more than 2 MiB of one size are kept", () => {

@@ -21,6 +21,17 @@ describe("encodeRequest", () => {
     );
   });
 
+  test("a writer adds the same behind what it has", () => {
+    const args = ["SET", "ключ", Buffer.alloc(10_000, 7), -15, 0.5];
+    const expected = `+OK\r\n${encodeRequest(args).latin1Slice()}:1\r\n`;
+    const write = (writer: ReplyWriter): void => {
+      writer.ok();
+      writer.request(args);
+      writer.integer(1);
+    };
+    expect(written(write)).toBe(expected);
+  });
+
   test("nothing is an empty array", () => {
     expect(encodeRequest([]).latin1Slice()).toBe("*0\r\n");
   });

@@ -131,6 +131,7 @@ test("A source that cannot keep its changes fails the batch instead of losing th
     refusal: "MISCONF Errors writing to the AOF file: disk full",
     bufferBytes: 0,
     append: () => {},
+    appendWords: () => {},
     commit: () => true,
     tick: () => {},
     rewrite: () => "",

@@ -2,6 +2,7 @@
 
 import { afterEach, describe, expect, test } from "bun:test";
 import { REQUEST_READY, RequestDecoder } from "../../src/resp/decoder.ts";
+import { encodeRequest, type RequestArgs } from "../../src/resp/encoder.ts";
 import { CRC64_BYTES, sealCrc64 } from "../../src/server/rdb/crc64.ts";
 import type { Journal } from "../../src/server/state.ts";
 import { type OwnServerProcess, startOwnServer } from "../support/own-server.ts";
@@ -56,6 +57,10 @@ class RecordingJournal implements Journal {
       decoder.buf.toString("latin1", decoder.args[2 * i], decoder.args[2 * i + 1]),
     );
     this.lines.push([`${dbIndex}:`, ...words].join(" "));
+  }
+  appendWords(dbIndex: number, words: RequestArgs): void {
+    const bytes = encodeRequest(words);
+    this.append(dbIndex, bytes, 0, bytes.length);
   }
   commit = (): boolean => true;
   tick(): void {}

@@ -63,10 +63,11 @@ export class OwnServer {
   constructor() {
     this.state = new ServerState(defaultConfig(SERVER_CONFIG), this.clock, SILENT_LOG);
     // Only what execute asks for.
-    const journal: Pick<Journal, "refusal" | "append" | "infoLines"> = {
+    const journal: Pick<Journal, "refusal" | "append" | "appendWords" | "infoLines"> = {
       refusal: undefined,
       infoLines: () => [],
       append: (_, buf, from, to) => void this.journal.push(wordsOf(buf.subarray(from, to))),
+      appendWords: (_, words) => void this.journal.push(wordsOf(encodeRequest(words))),
     };
     this.state.journal = journal as Journal;
     const start = { identity: undefined, loaded: undefined };

@@ -14,7 +14,7 @@
  */
 
 import { CodisError, errorText } from "../../base/errors.ts";
-import { encodeRequest, ReplyWriter } from "../../resp/encoder.ts";
+import { ReplyWriter, type RequestArgs } from "../../resp/encoder.ts";
 import { type DataFiles, replaceFile } from "../files.ts";
 import type { Keyspace } from "../keyspace.ts";
 import type { RdbLoaded } from "../rdb/load.ts";
@@ -110,6 +110,10 @@ export class AppendOnly implements Journal {
 
   append(dbIndex: number, buf: Buffer, from: number, to: number): void {
     this.#log.append(dbIndex, buf, from, to);
+  }
+
+  appendWords(dbIndex: number, words: RequestArgs): void {
+    this.#log.appendWords(dbIndex, words);
   }
 
   commit(): boolean {
@@ -220,8 +224,7 @@ export class AppendOnly implements Journal {
       this.#log.leaveOut();
       return;
     }
-    const bytes = encodeRequest(["DEL", key.subarray(from, to)]);
-    this.#log.append(db.index, bytes, 0, bytes.length);
+    this.#log.appendWords(db.index, ["DEL", key.subarray(from, to)]);
   }
 
   /** Makes the next increment and says so in the manifest; its descriptor. */
