@@ -33,6 +33,8 @@ import { findKeysAhead, WARM_BYTES_MIN, WARM_WINDOW, type WarmKeys } from "./war
  * would hand over up to eleven of 512 KiB in one turn, each in new memory, which take 15 ms.
  */
 const LARGE_CHUNK_BYTES = 64 * 1024;
+/** A request of so many bytes is executed only if its turn has room for it. */
+const LARGE_REQUEST_BYTES = 256 * 1024;
 /** Replies are offered to the socket whenever this many bytes of them have come together. */
 const FLUSH_BYTES = 64 * 1024;
 /** With more replies than this not taken, a client is not read from. */
@@ -141,6 +143,7 @@ export class Session implements ConnectionOwner, ClientPort, BudgetHolder {
     server.stats.inputBytes += chunk.length;
     this.client.lastActiveMs = server.databases.nowMs;
     this.#decoder.feed(chunk);
+    if (chunk.length >= LARGE_CHUNK_BYTES) turn.received(chunk.length);
     if (!this.#mustWait) this.#processIfTime();
     garbage.add(chunk, !this.#mustWait && this.#decoder.pendingBytes === 0);
     const isLarge = chunk.length >= LARGE_CHUNK_BYTES && !this.client.isClosing;
@@ -238,6 +241,12 @@ export class Session implements ConnectionOwner, ClientPort, BudgetHolder {
         client.closeAfterReply();
         break;
       }
+      const bytes = decoder.end - decoder.start;
+      if (bytes >= LARGE_REQUEST_BYTES && !turn.hasRoom(bytes)) {
+        this.#hasHeldRequest = true;
+        this.#defer();
+        break;
+      }
       if (isWarmFor-- === 0) {
         isWarmFor = WARM_WINDOW - 1;
         if (decoder.pendingBytes >= WARM_BYTES_MIN) this.#warm();
@@ -248,7 +257,7 @@ export class Session implements ConnectionOwner, ClientPort, BudgetHolder {
         break;
       }
       if (out.pendingBytes > FLUSH_BYTES && this.#mustHoldBack()) return;
-      if (turn.isOverAfter(decoder.argc, decoder.end - decoder.start)) {
+      if (turn.isOverAfter(decoder.argc, bytes)) {
         this.#defer();
         break;
       }

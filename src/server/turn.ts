@@ -21,6 +21,12 @@ const CLOCK_STRIDE = 64;
 /** So many arguments, or bytes, take about as long as a small request. */
 const ARGUMENTS_SHIFT = 2;
 const BYTES_SHIFT = 13;
+/**
+ * Bytes of large chunks and requests in one turn. To receive 1 MiB, to store it and to log it each
+ * touch new memory and take some 3 ms, which cannot be stopped half way: a large request that has
+ * just come is executed in a turn of its own.
+ */
+const TURN_BYTES_MAX = 1024 * 1024;
 
 /** What a turn asks of a session. */
 export interface TurnSession {
@@ -39,6 +45,8 @@ export class Turn {
   /** It is time to let others go on: who has not begun is to be deferred. */
   isOver = false;
   #isEndScheduled = false;
+  /** Of large chunks received and large requests executed. */
+  #bytes = 0;
   #toFlush: TurnSession[] = [];
   #deferred: TurnSession[] = [];
   readonly #meter: TurnMeter | undefined;
@@ -71,6 +79,21 @@ export class Turn {
       this.isOver = true;
     }
     return this.isOver;
+  }
+
+  /** A large chunk was received. */
+  received(bytes: number): void {
+    this.#bytes += bytes;
+  }
+
+  /**
+   * Asked before a large request: whether this turn may execute it too.
+   * @param bytes its length; the first of a turn may have any
+   */
+  hasRoom(bytes: number): boolean {
+    if (this.#bytes > 0 && this.#bytes + bytes > TURN_BYTES_MAX) return false;
+    this.#bytes += bytes;
+    return true;
   }
 
   /** Replies of `session` are to leave, once the changes they tell of are safe. */
@@ -115,6 +138,7 @@ export class Turn {
   readonly #goOn = (): void => {
     const sessions = this.#deferred;
     this.#deferred = [];
+    // Chunks of others may have come first: who has waited longest goes on all the same.
     this.#beginPart();
     this.begin();
     let done = 0;
@@ -126,5 +150,6 @@ export class Turn {
   #beginPart(): void {
     this.#startedMs = Number.NaN;
     this.isOver = false;
+    this.#bytes = 0;
   }
 }

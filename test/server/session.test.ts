@@ -129,6 +129,33 @@ test("Of deferred sessions, those that a turn does not reach come first in the n
   ]);
 });
 
+test("A large request is executed in the turn after its last chunk, the next one in another", async () => {
+  const { session, connection } = startSession();
+  const request = encodeRequest(["SET", "k", Buffer.alloc(2 * CHUNK_BYTES)]);
+  session.onData(Buffer.concat([request, request, encodeRequest(["PING"])]));
+  expect(connection.out.take().toString()).toBe("");
+  expect(connection.events.splice(0)).toEqual(["pause"]);
+  const replies: string[] = [];
+  while (replies.length < 2) {
+    await nextTurn();
+    const text = connection.out.take().toString();
+    if (text !== "") replies.push(text);
+  }
+  expect(replies).toEqual(["+OK\r\n", "+OK\r\n+PONG\r\n"]);
+  expect(connection.events.filter((event) => event !== "flush").at(-1)).toBe("resume");
+});
+
+test("A large request waits for one turn, whatever others receive in the next", async () => {
+  const { connect } = startSessions();
+  const { session, connection } = connect();
+  const request = encodeRequest(["SET", "k", Buffer.alloc(2 * CHUNK_BYTES)]);
+  session.onData(Buffer.from(request));
+  await nextTurn();
+  connect().session.onData(Buffer.from(request.subarray(0, request.length - 1)));
+  await nextTurn();
+  expect(connection.out.take().toString()).toBe("+OK\r\n");
+});
+
 test("A session takes small chunks without looking at the clock", () => {
   const { session, connection, clock } = startSession();
   const request = encodeRequest(["SET", "k", "v"]);
