@@ -91,11 +91,19 @@ export class BigKeyCampaign implements AsyncDisposable {
     this.#clients = new BigKeyClients(shape, random);
   }
 
-  /** Starts a cluster of two groups and writes the values. */
-  static async start(shape: BigShape, random: Prng): Promise<BigKeyCampaign> {
+  /**
+   * Starts a cluster of two groups and writes the values.
+   * @param withRewrites whether append-only files are rewritten by themselves, see `setRewrites`
+   */
+  static async start(
+    shape: BigShape,
+    random: Prng,
+    withRewrites: boolean,
+  ): Promise<BigKeyCampaign> {
     const env = { CODIS_MEASURE_TURNS: "1" };
     const cluster = await UpCluster.start({ servers: 2, proxies: 1, env });
     const campaign = new BigKeyCampaign(cluster, shape, random);
+    await campaign.setRewrites(withRewrites);
     await writeBigValues(cluster.port, shape, campaign.#listEndMs);
     return campaign;
   }

@@ -27,7 +27,7 @@ export async function soakBigKeys(say: (text: string) => void): Promise<readonly
   const seed = `SEED=${random.seed}`;
   say(`large values: ${seed}`);
   const kills = drawKills(random, KILLS_PER_VICTIM);
-  await using campaign = await BigKeyCampaign.start(FULL_SHAPE, random);
+  await using campaign = await BigKeyCampaign.start(FULL_SHAPE, random, false);
   return [await soakMoves(campaign, seed, say), await soakKills(campaign, kills, seed, say)];
 }
 
@@ -39,7 +39,6 @@ async function soakMoves(
   const part = "large values move";
   const moves: Round[] = [];
   try {
-    await campaign.setRewrites(false);
     for (let i = 1; i <= MEASURED_MOVES; i++) {
       const move = await campaign.move();
       say(`move ${i} of ${MEASURED_MOVES}: ${shown(move)}`);

@@ -22,7 +22,7 @@ test("A large hash and a large list move under load, whatever is killed, and not
   const random = createPrng();
   const why = `SEED=${random.seed}`;
   process.stderr.write(`big keys: ${why}\n`);
-  await using campaign = await BigKeyCampaign.start(TENTH_SHAPE, random);
+  await using campaign = await BigKeyCampaign.start(TENTH_SHAPE, random, true);
   for (let i = 0; i < 2; i++) {
     const { acked, lost } = await campaign.move();
     expect(lost, why).toBe(0);
