@@ -46,12 +46,16 @@ export class TurnMeter {
     this.#process = all;
   }
 
-  /** CONFIG RESETSTAT. The turn under way counts from its begin. */
+  /**
+   * CONFIG RESETSTAT. Without the turn under way: what the thread did before, for others or to
+   * collect garbage, is in it.
+   */
   reset(): void {
     this.longestMicros = 0;
     this.longestProcessMicros = 0;
     this.turns = 0;
     this.overTenMs = 0;
+    this.#process = 0;
   }
 
   /** Lines of INFO stats. */

@@ -56,7 +56,7 @@ test("A server that was not asked does not measure; MEMORY PURGE is answered", a
   }
 });
 
-test("A turn meter that is reset forgets all turns but the one under way", () => {
+test("A turn meter that is reset forgets all turns, the one under way too", () => {
   const meter = new TurnMeter();
   meter.lap();
   work(12_000);
@@ -64,6 +64,9 @@ test("A turn meter that is reset forgets all turns but the one under way", () =>
   work(12_000);
   meter.reset();
   expect(meter.infoLines().map((line) => line.split(":")[1])).toEqual(["0", "0", "0", "0"]);
+  meter.lap();
+  expect(meter.turns).toBe(0);
+  work(12_000);
   meter.lap();
   expect(meter.turns).toBe(1);
   expect(meter.overTenMs).toBe(1);
