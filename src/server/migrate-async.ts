@@ -32,6 +32,14 @@ export class AsyncMigrations {
     return this.#lanes.get(dbIndex)?.batch;
   }
 
+  /** A value is leaving in chunks. */
+  get isSendingChunks(): boolean {
+    for (const { batch } of this.#lanes.values()) {
+      if (batch?.messages !== undefined && batch.messages.chunkedKeys > 0) return true;
+    }
+    return false;
+  }
+
   /** Called about once a second. */
   tick(): void {
     for (const lane of this.#lanes.values()) lane.tick();

@@ -13,7 +13,7 @@
  * Source: Codis extern/redis-3.2.11/src/slots.c; replies and texts to the letter.
  */
 
-import { encodeRequest, ReplyWriter } from "../resp/encoder.ts";
+import { ReplyWriter } from "../resp/encoder.ts";
 import { crc32, hashTag, tagEnd, tagStart } from "../slots/hash.ts";
 import { entryKeyLength, entryKeyOffset, entryMemory } from "./arena/entry.ts";
 import type { Client } from "./client.ts";
@@ -294,10 +294,7 @@ export class Migrations implements LinkOwner<Move> {
   /** Requests for `#stepsOf`. @returns the error when the move may not be */
   #writeRequest(move: Move, request: ReplyWriter, knowsSlots: boolean): string | undefined {
     if (!this.#state.sentKeys.mayNote(move.db, move.keys)) return TOO_MANY_SENT;
-    if (move.stale.length > 0) {
-      const bytes = encodeRequest(["DEL", ...move.stale]);
-      request.append(bytes, 0, bytes.length);
-    }
+    if (move.stale.length > 0) request.request(["DEL", ...move.stale]);
     if (this.#writeRestore(move, request, knowsSlots)) return undefined;
     this.#payload.clear();
     return GROUP_TOO_LARGE;

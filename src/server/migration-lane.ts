@@ -14,7 +14,7 @@
 
 import type { ReplyWriter } from "../resp/encoder.ts";
 import { AsyncLink, type AsyncLinkOwner } from "./async-link.ts";
-import { BatchMessages } from "./async-messages.ts";
+import { BatchMessages, estimateMessages } from "./async-messages.ts";
 import { type BatchSubject, KeyChooser } from "./batch-keys.ts";
 import type { Client } from "./client.ts";
 import type { Keyspace } from "./keyspace.ts";
@@ -32,6 +32,11 @@ const WINDOW_MAX = 128;
 const BACKLOG_BYTES_MAX = 512 * 1024;
 /** Keys removed in one turn, and named by one DEL. */
 const REMOVED_PER_TURN = 1000;
+/**
+ * How long a removal waits for a snapshot at most. A value of 512 MiB takes it half a second when
+ * nothing else is done; without waiting, that would be one turn.
+ */
+const SNAPSHOT_WAIT_MS_MAX = 10_000;
 
 const DB_BUSY = "ERR the specified DB is being migrated";
 const TIMED_OUT = "ERR interrupted: migration timeout";
@@ -62,6 +67,8 @@ export interface Batch {
   isRemoving: boolean;
   /** Keys removed so far, of those sent. */
   removed: number;
+  /** Monotonic: until then a removal waits for a snapshot that has not visited a long value. */
+  waitsUntilMs: number;
 }
 
 export class MigrationLane implements AsyncLinkOwner {
@@ -121,6 +128,7 @@ export class MigrationLane implements AsyncLinkOwner {
       isNoted: false,
       isRemoving: false,
       removed: 0,
+      waitsUntilMs: 0,
     };
     this.#timeoutMs = request.timeoutMs;
     this.#touch();
@@ -298,6 +306,7 @@ export class MigrationLane implements AsyncLinkOwner {
       return;
     }
     batch.isRemoving = true;
+    batch.waitsUntilMs = this.#state.clock.monotonic() + SNAPSHOT_WAIT_MS_MAX;
     this.#remove(batch);
   }
 
@@ -308,7 +317,10 @@ export class MigrationLane implements AsyncLinkOwner {
     const most = Math.min(keys.length, batch.removed + REMOVED_PER_TURN);
     const endMs = this.#state.clock.monotonic() + TURN_MS_MAX;
     while (batch.removed < most && this.#state.clock.monotonic() < endMs) {
-      const key = keys[batch.removed++]!;
+      const key = keys[batch.removed]!;
+      const found = this.#db.peek(key, 0, key.length);
+      if (found !== 0 && !this.#mayRemove(batch, found)) break;
+      batch.removed++;
       const entry = this.#db.lookupWrite(key, 0, key.length);
       if (entry === 0) continue;
       this.#db.remove(entry);
@@ -319,6 +331,13 @@ export class MigrationLane implements AsyncLinkOwner {
     }
     if (batch.removed < keys.length) setImmediate(() => this.#remove(batch));
     else this.#succeed(batch);
+  }
+
+  /** A value of several chunks waits for a snapshot under way, which visits it a part per turn. */
+  #mayRemove({ request, waitsUntilMs }: Batch, entry: number): boolean {
+    if (estimateMessages(this.#db, entry, request) === 1) return true;
+    if (this.#state.snapshot.isReleased(this.#db, entry)) return true;
+    return this.#state.clock.monotonic() >= waitsUntilMs;
   }
 
   #succeed(batch: Batch): void {

@@ -168,6 +168,21 @@ export class Snapshot {
     setEntryMark(this.#databases.arena, entry, this.#databases.epoch !== 0);
   }
 
+  /**
+   * Asked turn by turn before a long value is removed, while nobody changes it: has the walk visit
+   * it next, a step at a time, where the hook would visit all of it at once.
+   * @returns whether it may be removed now, as no snapshot wants it any more
+   */
+  isReleased(db: Keyspace, entry: number): boolean {
+    const { arena, epoch } = this.#databases;
+    if (this.state !== "visiting" || (entryFlags(arena, entry) & ENTRY_MARK) === epoch) return true;
+    if (this.#current === 0) {
+      this.#current = entry;
+      this.#walker!.begin(db, entry);
+    }
+    return false;
+  }
+
   /** The hook: `entry` is about to change and was not visited. */
   #save(db: Keyspace, entry: number): void {
     if (this.state === "visiting") {

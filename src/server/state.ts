@@ -53,6 +53,9 @@ export interface Journal {
   infoLines(): readonly string[];
 }
 
+/** After so long without another chunk, none is on its way. */
+const CHUNK_SILENCE_MS = 1000;
+
 export class ServerState {
   readonly config: RuntimeConfig;
   readonly clock: Clock;
@@ -84,6 +87,8 @@ export class ServerState {
   readonly sentKeys = new SentKeys();
   readonly migrations: Migrations;
   readonly asyncMigrations: AsyncMigrations;
+  /** Unix ms: when a chunk of a value came in last. */
+  chunkReceivedMs = 0;
   readonly evictor: Evictor;
   /** The data set is being read in: clients are told to wait. */
   isLoading = false;
@@ -159,6 +164,12 @@ export class ServerState {
     this.databases.evictedKeys = 0;
     this.evictor.resetStats();
     this.turnMeter?.reset();
+  }
+
+  /** A value is leaving or coming in chunks. */
+  isMovingChunks(nowMs: number): boolean {
+    if (nowMs - this.chunkReceivedMs < CHUNK_SILENCE_MS) return true;
+    return this.asyncMigrations.isSendingChunks;
   }
 
   get isOverMemory(): boolean {

@@ -1,6 +1,6 @@
 /** Asynchronous moves: keys in flight, failing links, cuts at any message. */
 
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, spyOn, test } from "bun:test";
 import { CuttingRelay } from "../support/cutting-relay.ts";
 import { ask, movingServers, replyText } from "../support/moving-servers.ts";
 import { createPrng } from "../support/prng.ts";
@@ -288,3 +288,35 @@ test(`A link cut at any message loses nothing, and the next call moves all (seed
     expect([...before, ...nothing]).toContain(shown);
   }
 }, 30_000);
+
+describe("A value that left in chunks is removed", () => {
+  /** A list in three chunks and a short one; `isReleased` says what a snapshot would. */
+  async function movedLists(isReleased: (calls: number, advance: (ms: number) => void) => boolean) {
+    const [source, target] = [await startServer(), await startServer()];
+    const mover = await connect(source);
+    await ask(mover, "RPUSH", "{t}long", ...Array.from({ length: 600 }, (_, i) => i));
+    await ask(mover, "RPUSH", "{t}short", "x");
+    const spy = spyOn(source.state.snapshot, "isReleased");
+    let calls = 0;
+    spy.mockImplementation(() => isReleased(++calls, (ms) => source.clock.advance(ms)));
+    const limits = [60_000, 200, 0] as const;
+    mover.send(["SLOTSMGRTTAGONE-ASYNC", "127.0.0.1", target.port, ...limits, "{t}long"]);
+    expect(await replyText(mover)).toBe(":2\r\n");
+    expect(await ask(mover, "EXISTS", "{t}long", "{t}short")).toBe(":0\r\n");
+    expect(await ask(await connect(target), "LLEN", "{t}long")).toBe(":600\r\n");
+    return calls;
+  }
+
+  test("when a snapshot under way has visited it", async () => {
+    expect(await movedLists((calls) => calls === 5)).toBe(5);
+  });
+
+  test("or has not in ten seconds", async () => {
+    const never = (calls: number, advance: (ms: number) => void): boolean => {
+      if (calls <= 10) advance(999);
+      if (calls === 11) advance(10);
+      return false;
+    };
+    expect(await movedLists(never)).toBe(11);
+  });
+});

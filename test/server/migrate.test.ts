@@ -70,6 +70,7 @@ describe("While keys are on their way", () => {
       commit: () => true,
       infoLines: () => [],
       append: (_db, buf, from, to) => void appended.push(Buffer.from(buf.subarray(from, to))),
+      appendWords: (_db, words) => void appended.push(encodeRequest(words)),
       bufferBytes: 0,
       rewrite: () => "",
       tick() {},

@@ -41,6 +41,12 @@ const RETRY_MS = 60_000;
 /** The same when the log cannot be trusted before one succeeds. */
 const URGENT_RETRY_MS = 5_000;
 
+/**
+ * A rewrite that begins by itself waits for values that are moving in chunks, at most so long: the
+ * first chunk behind its begin would have all of the value that has come visited in one turn.
+ */
+const MOVES_WAIT_MS_MAX = 600_000;
+
 const TEMPORARY_BASE = "temp-rewriteaof.aof";
 
 export class AppendOnly implements Journal {
@@ -66,6 +72,8 @@ export class AppendOnly implements Journal {
   #lastSeconds = -1;
   #lastFailed = false;
   #notBeforeMs = 0;
+  /** Since when a rewrite of its own accord is due; NaN when none is. */
+  #grownMs = Number.NaN;
   #rewrites = 0;
 
   /**
@@ -196,7 +204,17 @@ export class AppendOnly implements Journal {
       return;
     }
     if (nowMs < this.#notBeforeMs) return;
-    if (this.#log.needsRewrite || this.#hasGrown()) this.#begin();
+    if (this.#log.needsRewrite || this.#isDue(nowMs)) this.#begin();
+  }
+
+  /** A rewrite of its own accord is due, and nothing speaks against it now. */
+  #isDue(nowMs: number): boolean {
+    if (!this.#hasGrown()) {
+      this.#grownMs = Number.NaN;
+      return false;
+    }
+    if (Number.isNaN(this.#grownMs)) this.#grownMs = nowMs;
+    return !this.#state.isMovingChunks(nowMs) || nowMs - this.#grownMs >= MOVES_WAIT_MS_MAX;
   }
 
   #reportError(): void {
@@ -250,6 +268,7 @@ export class AppendOnly implements Journal {
     this.#startedMs = clock.now();
     this.#snapshot.holder = "rewrite";
     this.#isScheduled = false;
+    this.#grownMs = Number.NaN;
     this.#rewriting = untilWhole(() => this.#rewriteOnce())
       .then(
         () => {

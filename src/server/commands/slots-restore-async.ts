@@ -266,6 +266,7 @@ function restoreChunk(call: Call, kind: ChunkKind, atMs: number): Outcome {
   const head = headToGrow(call, KEY, kind.type, found);
   for (let i = FIRST_ELEMENT; i < argc; i += kind.step) kind.add(arena, head, call, i);
   call.dirty++;
+  call.server.chunkReceivedMs = call.nowMs;
   const length = kind.length(arena, head);
   const time = setExpiry(call, lookupWrite(call, KEY), atMs);
   if (call.server.journal !== undefined) call.propagateAs = chunkWords(call, kind, time);

@@ -32,6 +32,15 @@ export async function startLogged(
   return { own, journal };
 }
 
+/** The base of the first rewrite, without what came after it. */
+export function onlyBase(files: MemoryFiles): MemoryFiles {
+  const only = files.afterKill();
+  const manifest = only.readText("appendonly.aof.manifest")!;
+  only.set("appendonly.aof.manifest", `${manifest.split("\n")[0]!}\n`);
+  only.set("appendonly.aof.2.incr.aof", "");
+  return only;
+}
+
 /** All keys with values and expiry, in an order of its own: equal data, equal text. */
 export function digest(state: ServerState): string {
   const lines: string[] = [];
