@@ -1,6 +1,7 @@
 /** Moving keys to another server: keys in flight, failing targets. */
 
 import { afterEach, describe, expect, test } from "bun:test";
+import { encodeRequest } from "../../src/resp/encoder.ts";
 import { slotOf } from "../../src/slots/hash.ts";
 import { ask, movingServers, replyText } from "../support/moving-servers.ts";
 
