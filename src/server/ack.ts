@@ -14,6 +14,40 @@ export const ACK = "SLOTSRESTORE-ASYNC-ACK";
 export const ACK_DONE = 0;
 export const ACK_FAILED = -1;
 
+/** What an ACK of success begins with, up to the length of its text. */
+const DONE_HEAD = Buffer.from(`*3\r\n$${ACK.length}\r\n${ACK}\r\n$1\r\n${ACK_DONE}\r\n$`);
+/** Digits of the length of a text that is skipped unread. */
+const DONE_LENGTH_DIGITS = 2;
+const CR = 0x0d;
+const LF = 0x0a;
+const ZERO = 0x30;
+
+/** As `writeAck` with ACK_DONE and the number as text, for an answer per key. */
+export function writeDone(out: ReplyWriter, count: number): void {
+  out.append(DONE_HEAD, 0, DONE_HEAD.length - 1);
+  out.bulkInteger(count);
+}
+
+/**
+ * @returns the index after the ACK of success that begins at `from`; -1 when there is none, it is
+ * not whole, or its text is long: then it has to be read as any reply
+ */
+export function skipDone(buf: Buffer, from: number, to: number): number {
+  let at = from + DONE_HEAD.length;
+  if (at > to) return -1;
+  for (let i = 0; i < DONE_HEAD.length; i++) if (buf[from + i] !== DONE_HEAD[i]) return -1;
+  let length = 0;
+  const digitsEnd = Math.min(to, at + DONE_LENGTH_DIGITS);
+  while (at < digitsEnd && buf[at] !== CR) {
+    const digit = buf[at++]! - ZERO;
+    if (digit < 0 || digit > 9) return -1;
+    length = length * 10 + digit;
+  }
+  const end = at + 2 + length + 2;
+  const isWhole = end <= to && buf[at] === CR && buf[at + 1] === LF;
+  return isWhole && buf[end - 2] === CR && buf[end - 1] === LF ? end : -1;
+}
+
 export function writeAck(out: ReplyWriter, code: number, text: string): void {
   out.array(3);
   out.bulkText(ACK);

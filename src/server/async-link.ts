@@ -19,7 +19,7 @@ import { dial } from "../net/dial.ts";
 import type { ReplyWriter } from "../resp/encoder.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import { ReplyDecoder } from "../resp/reply-decoder.ts";
-import { ACK } from "./ack.ts";
+import { ACK, skipDone } from "./ack.ts";
 import { Client, type ClientPort } from "./client.ts";
 import { LinkIntroduction } from "./link-introduction.ts";
 import { NOT_AUTHENTICATED } from "./replies.ts";
@@ -136,14 +136,19 @@ export class AsyncLink implements ConnectionOwner, ClientPort {
     this.#connection!.markDirty();
   }
 
-  /** Where messages go, while the link is open; each is then `added`. */
+  /** Where messages go, while the link is open; they are then `added`. */
   get out(): ReplyWriter {
     return this.#connection!.out;
   }
 
-  /** A whole message is in `out`. */
-  added(): void {
-    this.outstanding++;
+  /** Bytes that were ever written to `out`. */
+  get writtenBytes(): number {
+    return this.#connection!.sentBytes + this.#connection!.backlogBytes;
+  }
+
+  /** So many whole messages more are in `out`. */
+  added(messages: number): void {
+    this.outstanding += messages;
     this.#connection!.markDirty();
   }
 
@@ -203,17 +208,35 @@ export class AsyncLink implements ConnectionOwner, ClientPort {
   }
 
   #acknowledged(chunk: Buffer): void {
+    const { outstanding } = this;
+    const from = this.#receivedBytes === 0 ? this.#skipSuccesses(chunk) : 0;
+    if (from < chunk.length) this.#readAnswers(chunk.subarray(from));
+    if (this.isOpen && this.outstanding < outstanding) this.#owner.acknowledged();
+    if (this.#receivedBytes > ANSWER_BYTES_MAX) this.#refused("an answer of too many bytes");
+  }
+
+  /** ACKs of success, two for each small key, are only counted. @returns where others begin */
+  #skipSuccesses(chunk: Buffer): number {
+    if (!this.isOpen) return 0;
+    let from = 0;
+    while (this.outstanding > 0) {
+      const end = skipDone(chunk, from, chunk.length);
+      if (end < 0) break;
+      this.outstanding--;
+      from = end;
+    }
+    return from;
+  }
+
+  #readAnswers(chunk: Buffer): void {
     this.#receivedBytes += chunk.length;
     this.#decoder.feed(chunk);
-    const { outstanding } = this;
     while (!this.#isClosed) {
       const reply = this.#nextReply();
       if (reply === undefined) break;
       this.#receivedBytes = 0;
       this.#answered(reply);
     }
-    if (this.isOpen && this.outstanding < outstanding) this.#owner.acknowledged();
-    if (this.#receivedBytes > ANSWER_BYTES_MAX) this.#refused("an answer of too many bytes");
   }
 
   onDrain(): void {

@@ -25,6 +25,10 @@ import { HASH, LIST, SET, STRING, VALUE_TYPES, ZSET } from "./types/value-type.t
 import { zsetLength } from "./types/zset.ts";
 
 const RESTORE = "SLOTSRESTORE-ASYNC";
+/** Requests up to their key, as every small key has them. */
+const DELETE_HEAD = headOf(3, "delete");
+const STRING_HEAD = headOf(5, "string");
+const OBJECT_HEAD = headOf(5, "object");
 /** Of one message, written in one step: about 0.1 ms of copying. */
 const PIECE_BYTES = 256 * 1024;
 /** A value larger than this is sent in chunks: to read a payload takes its target one turn. */
@@ -63,10 +67,11 @@ export interface MessageLimits {
 }
 
 /**
- * What a step did: a whole message, or the next part of one, is written; nothing is left to send;
- * or the key went in the middle of a message, so that the link is of no use any more.
+ * What a step did: a whole message, both messages of a small value, or the next part of one, is
+ * written; nothing is left to send; or the key went in the middle of a message, so that the link is
+ * of no use any more.
  */
-export type Written = "message" | "part" | "end" | "lost";
+export type Written = "message" | "both" | "part" | "end" | "lost";
 
 /** Words and names of a type of value on the wire. */
 const CHUNK_WORDS: Readonly<Record<number, string>> = {
@@ -197,9 +202,13 @@ export class BatchMessages {
   #writeFor(entry: number, out: ReplyWriter, roomBytes: number): Written {
     switch (this.stage) {
       case STAGE_PREPARE:
-        this.#begin(out, 3, "delete");
+        this.#beginSmall(out, DELETE_HEAD);
         this.stage = STAGE_PAYLOAD;
-        return "message";
+        if (!isSmallString(this.#db, entry)) return "message";
+        this.#entry = entry;
+        this.type = STRING;
+        this.#writeString(out);
+        return "both";
       case STAGE_PAYLOAD:
         this.#entry = entry;
         this.type = entryKind(this.#db.arena, entry);
@@ -221,6 +230,13 @@ export class BatchMessages {
     }
   }
 
+  /** As `#begin`, with what is before the key. */
+  #beginSmall(out: ReplyWriter, head: Buffer): void {
+    const key = this.key!;
+    out.append(head, 0, head.length);
+    out.bulk(key, 0, key.length);
+  }
+
   /** `SLOTSRESTORE-ASYNC word key`, of a message with so many bulks. */
   #begin(out: ReplyWriter, bulks: number, word: string, key = this.key!): void {
     out.array(bulks);
@@ -230,16 +246,16 @@ export class BatchMessages {
   }
 
   /** What is left of the key's time: milliseconds, 0 for a key that stays. */
-  #ttl(): number {
-    const { expiryMs } = this;
+  #ttl(entry = this.#find()): number {
+    const expiryMs = entry === 0 ? Number.NaN : this.#db.expiryOf(entry);
     if (Number.isNaN(expiryMs)) return 0;
     return Math.max(1, Math.round(expiryMs - this.#db.databases.nowMs));
   }
 
   #writeString(out: ReplyWriter): Written {
     const { arena } = this.#db;
-    this.#begin(out, 5, "string");
-    out.bulkInteger(this.#ttl());
+    this.#beginSmall(out, STRING_HEAD);
+    out.bulkInteger(this.#ttl(this.#entry));
     this.#walk.begin(arena, this.#entry);
     this.#walk.next();
     const { bytes, start, end } = this.#walk.first;
@@ -267,8 +283,8 @@ export class BatchMessages {
   }
 
   #writeObject(out: ReplyWriter): Written {
-    this.#begin(out, 5, "object");
-    out.bulkInteger(this.#ttl());
+    this.#beginSmall(out, OBJECT_HEAD);
+    out.bulkInteger(this.#ttl(this.#entry));
     scratch.clear();
     writePayload(this.#db.arena, this.#entry, scratch);
     out.bulk(scratch.buf, 0, scratch.length);
@@ -367,6 +383,18 @@ export class BatchMessages {
     if (this.type === STRING) this.#next(true);
     return "message";
   }
+}
+
+/** Written in one step. */
+function isSmallString(db: Keyspace, entry: number): boolean {
+  const isString = entryKind(db.arena, entry) === STRING;
+  return isString && entryValueLength(db.arena, entry) <= PIECE_BYTES;
+}
+
+/** What a request of so many bulks has before its key. */
+function headOf(bulks: number, word: string): Buffer {
+  const length = `$${word.length}`;
+  return Buffer.from(`*${bulks}\r\n$${RESTORE.length}\r\n${RESTORE}\r\n${length}\r\n${word}\r\n`);
 }
 
 function wholeOf(bytes: Buffer): ByteRange {

@@ -54,7 +54,7 @@ export class KeyChooser {
     locks: new Set(),
     messages: 0,
   };
-  /** Keys chosen, as latin1 text. */
+  /** Keys chosen, as latin1 text; of a slot with its groups the locks say it (`#addOfSlot`). */
   readonly #names = new Set<string>();
   /** Something was left out because it is on its way. */
   #sawLocked = false;
@@ -80,9 +80,11 @@ export class KeyChooser {
       return this.#sawLocked && this.#chosen.keys.length === 0 ? "locked" : this.#chosen;
     }
     for (const key of subject.keys) {
-      if (this.#locks.has(lockOf(key, 0, key.length))) return "locked";
-      this.#add(key);
-      if (subject.withTag) this.#addGroup(key);
+      const lock = lockOf(key, 0, key.length);
+      if (this.#locks.has(lock)) return "locked";
+      this.#addNamed(key, lock);
+      if (!subject.withTag || !hashTag(key, 0, key.length)) continue;
+      for (const member of groupOf(this.#db, lock)) this.#addNamed(member, lock);
     }
     return this.#addStale(subject.keys.map(slotOf));
   }
@@ -127,37 +129,47 @@ export class KeyChooser {
     }
   }
 
+  /** A key whose lock is chosen was chosen itself, or with its group; or a later call takes it. */
   #addOfSlot(key: Buffer, most: number, withTag: boolean): void {
-    if (this.#names.has(nameOf(key))) return;
-    if (this.#locks.has(lockOf(key, 0, key.length))) {
+    const lock = lockOf(key, 0, key.length);
+    if (this.#chosen.locks.has(lock) && (withTag || this.#names.has(nameOf(key)))) return;
+    if (this.#locks.has(lock)) {
       this.#sawLocked = true;
       return;
     }
     const entry = this.#db.peek(key, 0, key.length);
     if (entry === 0) return;
-    const messages = this.#chosen.messages + estimateMessages(this.#db, entry, this.#limits);
-    if (messages > 2 * most && this.#chosen.keys.length > 0) {
+    const messages = estimateMessages(this.#db, entry, this.#limits);
+    if (this.#chosen.messages + messages > 2 * most && this.#chosen.keys.length > 0) {
       this.#skipped++;
       return;
     }
-    this.#add(key);
-    if (withTag) this.#addGroup(key);
+    if (!withTag) this.#names.add(nameOf(key));
+    this.#add(key, lock, messages);
+    if (withTag && hashTag(key, 0, key.length)) this.#addGroup(key, lock);
   }
 
   /** The other keys of the tag, in byte order. */
-  #addGroup(key: Buffer): void {
-    if (!hashTag(key, 0, key.length)) return;
-    for (const member of groupOf(this.#db, lockOf(key, 0, key.length))) this.#add(member);
+  #addGroup(key: Buffer, lock: number): void {
+    for (const member of groupOf(this.#db, lock)) {
+      if (member.equals(key)) continue;
+      const entry = this.#db.peek(member, 0, member.length);
+      if (entry !== 0) this.#add(member, lock, estimateMessages(this.#db, entry, this.#limits));
+    }
   }
 
-  #add(key: Buffer): void {
+  #addNamed(key: Buffer, lock: number): void {
     const entry = this.#db.peek(key, 0, key.length);
     const name = nameOf(key);
     if (entry === 0 || this.#names.has(name)) return;
     this.#names.add(name);
+    this.#add(key, lock, estimateMessages(this.#db, entry, this.#limits));
+  }
+
+  #add(key: Buffer, lock: number, messages: number): void {
     this.#chosen.keys.push(key);
-    this.#chosen.locks.add(lockOf(key, 0, key.length));
-    this.#chosen.messages += estimateMessages(this.#db, entry, this.#limits);
+    this.#chosen.locks.add(lock);
+    this.#chosen.messages += messages;
   }
 }
 

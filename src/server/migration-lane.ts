@@ -26,6 +26,9 @@ import type { ServerState } from "./state.ts";
 const LINK_IDLE_MS = 60_000;
 /** How long a turn may be spent on sending, or on removing. */
 const TURN_MS_MAX = 1;
+/** The clock is read once for so many keys or messages, and for so many bytes of them. */
+const CLOCK_STEPS = 16;
+const CLOCK_BYTES = 64 * 1024;
 /** Messages without an ACK. */
 const WINDOW_MAX = 128;
 /** Bytes that may wait for the kernel, whatever the caller allows. */
@@ -267,6 +270,8 @@ export class MigrationLane implements AsyncLinkOwner {
     if (!link.isSelected) link.select(this.#db.index);
     this.#state.databases.nowMs = this.#state.clock.now();
     const endMs = this.#state.clock.monotonic() + TURN_MS_MAX;
+    let steps = 0;
+    let clockAtBytes = link.writtenBytes + CLOCK_BYTES;
     while (link.outstanding < WINDOW_MAX) {
       const written = batch.messages!.write(link.out, maxBytes);
       if (written === "end") return;
@@ -275,11 +280,13 @@ export class MigrationLane implements AsyncLinkOwner {
         this.#failBatch(KEY_LOST);
         return;
       }
-      if (written === "message") link.added();
+      if (written !== "part") link.added(written === "both" ? 2 : 1);
       // What the kernel does not take makes `drained` follow.
       if (link.backlogBytes() >= backlogMax && link.flush() > 0) return;
       // To offer bytes to a connection that is no more ends the batch.
       if (batch !== this.#batch) return;
+      if (++steps % CLOCK_STEPS > 0 && link.writtenBytes < clockAtBytes) continue;
+      clockAtBytes = link.writtenBytes + CLOCK_BYTES;
       if (this.#state.clock.monotonic() >= endMs) {
         this.#scheduleSend(batch);
         return;
@@ -316,7 +323,8 @@ export class MigrationLane implements AsyncLinkOwner {
     const gone: Buffer[] = [];
     const most = Math.min(keys.length, batch.removed + REMOVED_PER_TURN);
     const endMs = this.#state.clock.monotonic() + TURN_MS_MAX;
-    while (batch.removed < most && this.#state.clock.monotonic() < endMs) {
+    while (batch.removed < most) {
+      if (batch.removed % CLOCK_STEPS === 0 && this.#state.clock.monotonic() >= endMs) break;
       const key = keys[batch.removed]!;
       const found = this.#db.peek(key, 0, key.length);
       if (found !== 0 && !this.#mayRemove(batch, found)) break;

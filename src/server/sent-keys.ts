@@ -39,14 +39,18 @@ export interface SentKeysLog {
   close(): void;
 }
 
-/** Keys of one lock (key-locks.ts) by their bytes as latin1 text. */
-type NotedKeys = Map<string, Buffer>;
+/**
+ * By lock (key-locks.ts): the one key that has it, or the keys of a group by their bytes as latin1
+ * text. Most locks are of one key, and batches note thousands: a Map for each cost more than to
+ * send it.
+ */
+type NotedKeys = Map<number, Buffer | Map<string, Buffer>>;
 
 export class SentKeys {
   /** Keys noted, in all slots of all databases. */
   size = 0;
   /** By database and slot, then by lock. */
-  readonly #slots = new Map<number, Map<number, NotedKeys>>();
+  readonly #slots = new Map<number, NotedKeys>();
   #log: SentKeysLog | undefined;
 
   keepIn(log: SentKeysLog): void {
@@ -92,7 +96,7 @@ export class SentKeys {
     let text = "";
     for (const [place, locks] of this.#slots) {
       const dbIndex = Math.floor(place / SLOT_COUNT);
-      for (const keys of locks.values()) text += lineOf("+", dbIndex, [...keys.values()]);
+      for (const noted of locks.values()) text += lineOf("+", dbIndex, listOf(noted));
     }
     return text;
   }
@@ -100,30 +104,44 @@ export class SentKeys {
   #add(dbIndex: number, key: Buffer): void {
     const lock = lockOf(key, 0, key.length);
     const place = placeOf(dbIndex, slotOfCrc(lock));
-    const locks = this.#slots.get(place) ?? new Map<number, NotedKeys>();
-    const keys = locks.get(lock) ?? new Map<string, Buffer>();
-    this.size += keys.has(nameOf(key)) ? 0 : 1;
-    keys.set(nameOf(key), key);
-    locks.set(lock, keys);
-    this.#slots.set(place, locks);
+    let locks = this.#slots.get(place);
+    if (locks === undefined) {
+      locks = new Map();
+      this.#slots.set(place, locks);
+    }
+    const noted = locks.get(lock);
+    if (noted === undefined) {
+      locks.set(lock, key);
+      this.size++;
+      return;
+    }
+    const group = noted instanceof Map ? noted : new Map([[nameOf(noted), noted]]);
+    const { size } = group;
+    group.set(nameOf(key), key);
+    locks.set(lock, group);
+    this.size += group.size - size;
   }
 
   #take(dbIndex: number, key: Buffer): void {
     const lock = lockOf(key, 0, key.length);
     const place = placeOf(dbIndex, slotOfCrc(lock));
     const locks = this.#slots.get(place);
-    const keys = locks?.get(lock);
-    if (locks === undefined || keys === undefined || !keys.delete(nameOf(key))) return;
+    const noted = locks?.get(lock);
+    if (locks === undefined || noted === undefined) return;
+    const isNoted = noted instanceof Map ? noted.delete(nameOf(key)) : noted.equals(key);
+    if (!isNoted) return;
     this.size--;
-    if (keys.size === 0) locks.delete(lock);
+    if (!(noted instanceof Map) || noted.size === 0) locks.delete(lock);
     if (locks.size === 0) this.#slots.delete(place);
   }
 
-  /** Whether the key `buf[from, to)` is noted. Makes no string where its lock has no keys. */
+  /** Whether the key `buf[from, to)` is noted. */
   has(dbIndex: number, buf: Buffer, from: number, to: number): boolean {
     const lock = lockOf(buf, from, to);
-    const keys = this.#slots.get(placeOf(dbIndex, slotOfCrc(lock)))?.get(lock);
-    return keys?.has(buf.toString("latin1", from, to)) ?? false;
+    const noted = this.#slots.get(placeOf(dbIndex, slotOfCrc(lock)))?.get(lock);
+    if (noted === undefined) return false;
+    if (noted instanceof Map) return noted.has(buf.toString("latin1", from, to));
+    return noted.compare(buf, from, to) === 0;
   }
 
   /** Whether any key of the database is noted. */
@@ -138,7 +156,7 @@ export class SentKeys {
   ofSlot(db: Keyspace, slot: number): Buffer[] {
     const keys: Buffer[] = [];
     for (const noted of this.#slots.get(placeOf(db.index, slot))?.values() ?? []) {
-      for (const key of noted.values()) keys.push(key);
+      for (const key of listOf(noted)) keys.push(key);
     }
     return keys;
   }
@@ -150,8 +168,9 @@ export class SentKeys {
 
   /** Noted keys with this lock that are not here any more. */
   absentOfLock(db: Keyspace, lock: number): Buffer[] {
-    const keys = this.#slots.get(placeOf(db.index, slotOfCrc(lock)))?.get(lock);
-    return [...(keys?.values() ?? [])].filter((key) => db.peek(key, 0, key.length) === 0);
+    const noted = this.#slots.get(placeOf(db.index, slotOfCrc(lock)))?.get(lock);
+    if (noted === undefined) return [];
+    return listOf(noted).filter((key) => db.peek(key, 0, key.length) === 0);
   }
 
   /** What a slot still has to give: its keys, and those that are only noted. */
@@ -167,6 +186,10 @@ export function lineOf(mark: NoteMark, dbIndex: number, keys: readonly Buffer[])
 
 function placeOf(dbIndex: number, slot: number): number {
   return dbIndex * SLOT_COUNT + slot;
+}
+
+function listOf(noted: Buffer | Map<string, Buffer>): Buffer[] {
+  return noted instanceof Map ? [...noted.values()] : [noted];
 }
 
 function nameOf(key: Buffer): string {

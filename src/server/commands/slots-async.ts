@@ -91,7 +91,7 @@ function dumpMessages(call: Call, withTag: boolean): void {
   for (;;) {
     const written = messages.write(out, Number.POSITIVE_INFINITY);
     if (written === "end" || out.isOverfull) break;
-    if (written === "message") count++;
+    if (written !== "part") count += written === "both" ? 2 : 1;
   }
   call.out.array(count);
   call.out.append(out.buf, out.head, out.length);

@@ -11,13 +11,14 @@
  * Source: Codis extern/redis-3.2.11/src/slots_async.c; texts to the letter.
  */
 
-import { parseInt64 } from "../../base/bytes.ts";
-import { ACK_DONE, ACK_FAILED, writeAck } from "../ack.ts";
+import { parseInt64, parseSafeInteger } from "../../base/bytes.ts";
+import { ACK_DONE, ACK_FAILED, writeAck, writeDone } from "../ack.ts";
 import type { Arena } from "../arena/arena.ts";
 import { entryKind } from "../arena/entry.ts";
 import {
   argBytes,
   argEnd,
+  argIs,
   argLength,
   argStart,
   argText,
@@ -88,6 +89,8 @@ function refuseAbsent(call: Call): undefined {
 
 /** Argument `i` as an integer that is not negative; undefined when it is none. */
 function naturalAt(call: Call, i: number): number | undefined {
+  const small = parseSafeInteger(call.buf, argStart(call, i), argEnd(call, i));
+  if (small >= 0) return small;
   const value = parseInt64(call.buf, argStart(call, i), argEnd(call, i));
   return value === undefined || value < 0n ? undefined : Number(value);
 }
@@ -147,7 +150,7 @@ const CHUNKS: Readonly<Record<string, ChunkKind>> = {
 
 function restoreAsync(call: Call): void {
   const outcome = restorePart(call);
-  if (outcome !== undefined) writeAck(call.out, ACK_DONE, String(outcome));
+  if (outcome !== undefined) writeDone(call.out, outcome);
 }
 
 function restorePart(call: Call): Outcome {
@@ -160,22 +163,19 @@ function restorePart(call: Call): Outcome {
   if (isOnItsWay(call)) {
     return refuse(call, `the specified key is being migrated (${shown(call, KEY)})`);
   }
-  const word = argText(call, 1).toLowerCase();
-  if (word === "delete") return argc === 3 ? deleteKey(call) : refuseCount(call);
+  if (argIs(call, 1, "delete")) return argc === 3 ? deleteKey(call) : refuseCount(call);
   if (argc < 4) return refuseCount(call);
   const ttl = naturalAt(call, TTL);
   if (ttl === undefined) return refuse(call, `invalid TTL value (TTL=${shown(call, TTL)})`);
   const atMs = expiryAt(ttl, call.nowMs);
-  if (word === "expire") return argc === 4 ? expireKey(call, atMs) : refuseCount(call);
-  if (word === "string" || word === "object") {
-    if (argc !== 5) return refuseCount(call);
-    return word === "string" ? restoreString(call, atMs) : restoreObject(call, atMs);
-  }
+  if (argIs(call, 1, "string")) return argc === 5 ? restoreString(call, atMs) : refuseCount(call);
+  if (argIs(call, 1, "object")) return argc === 5 ? restoreObject(call, atMs) : refuseCount(call);
+  if (argIs(call, 1, "expire")) return argc === 4 ? expireKey(call, atMs) : refuseCount(call);
   if (argc < 5) return refuseCount(call);
   if (naturalAt(call, VALUE) === undefined) {
     return refuse(call, `invalid Hint value (Hint=${shown(call, VALUE)})`);
   }
-  const kind = CHUNKS[word];
+  const kind = CHUNKS[argText(call, 1).toLowerCase()];
   if (kind === undefined) {
     return refuse(call, `unknown command (argc=${argc},cmd=${shown(call, 1)})`);
   }
@@ -228,6 +228,7 @@ function restoreString(call: Call, atMs: number): Outcome {
   const [from, to] = [argStart(call, KEY), argEnd(call, KEY)];
   call.db.setString(buf, from, to, buf, argStart(call, VALUE), argEnd(call, VALUE), atMs);
   call.dirty++;
+  if (call.server.journal === undefined) return 1;
   const time = Number.isNaN(atMs) ? [] : ["PXAT", atMs];
   call.propagateAs = [["SET", argView(call, KEY), argView(call, VALUE), ...time]];
   return 1;
@@ -248,7 +249,9 @@ function restoreObject(call: Call, atMs: number): Outcome {
   if (value === "body") return refuse(call, "invalid payload body");
   storeValue(call.db, buf, argStart(call, KEY), argEnd(call, KEY), value, atMs);
   call.dirty++;
-  call.propagateAs = [restoreWords(call, KEY, VALUE, atMs)];
+  if (call.server.journal !== undefined) {
+    call.propagateAs = [restoreWords(call, KEY, VALUE, atMs)];
+  }
   return 1;
 }
 
