@@ -10,6 +10,7 @@
  */
 
 import { hashTag, slotOf } from "../slots/hash.ts";
+import { entryKeyLength, entryKeyOffset, entryMemory } from "./arena/entry.ts";
 import { estimateMessages, type MessageLimits } from "./async-messages.ts";
 import { type KeyLocks, lockOf } from "./key-locks.ts";
 import type { Keyspace } from "./keyspace.ts";
@@ -119,26 +120,32 @@ export class KeyChooser {
       do {
         found.length = 0;
         cursor = this.#db.scanSlot(slot, cursor, found);
-        // As bytes first: looking at one may remove it, its time being over.
-        for (const key of found.map((entry) => keyOf(this.#db, entry))) {
+        // Looking at one may remove it, its time being over; the others stay where they are.
+        for (const entry of found) {
           if (chosen.messages >= most || chosen.keys.length >= most) return;
           if (this.#skipped > SKIPPED_MAX && chosen.keys.length > 0) return;
-          this.#addOfSlot(key, most, withTag);
+          this.#addOfSlot(entry, most, withTag);
         }
       } while (cursor !== 0);
     }
   }
 
   /** A key whose lock is chosen was chosen itself, or with its group; or a later call takes it. */
-  #addOfSlot(key: Buffer, most: number, withTag: boolean): void {
-    const lock = lockOf(key, 0, key.length);
-    if (this.#chosen.locks.has(lock) && (withTag || this.#names.has(nameOf(key)))) return;
+  #addOfSlot(entry: number, most: number, withTag: boolean): void {
+    const { arena } = this.#db;
+    const at = entryKeyOffset(arena, entry);
+    const lock = lockOf(entryMemory(arena, entry), at, at + entryKeyLength(arena, entry));
+    if (withTag && this.#chosen.locks.has(lock)) return;
     if (this.#locks.has(lock)) {
       this.#sawLocked = true;
       return;
     }
-    const entry = this.#db.peek(key, 0, key.length);
-    if (entry === 0) return;
+    const key = keyOf(this.#db, entry);
+    if (!withTag && this.#names.has(nameOf(key))) return;
+    if (this.#db.isExpired(entry)) {
+      this.#db.expire(entry);
+      return;
+    }
     const messages = estimateMessages(this.#db, entry, this.#limits);
     if (this.#chosen.messages + messages > 2 * most && this.#chosen.keys.length > 0) {
       this.#skipped++;

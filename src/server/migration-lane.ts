@@ -30,7 +30,7 @@ const TURN_MS_MAX = 1;
 const CLOCK_STEPS = 16;
 const CLOCK_BYTES = 64 * 1024;
 /** Messages without an ACK. */
-const WINDOW_MAX = 128;
+const WINDOW_MAX = 512;
 /** Bytes that may wait for the kernel, whatever the caller allows. */
 const BACKLOG_BYTES_MAX = 512 * 1024;
 /** Keys removed in one turn, and named by one DEL. */

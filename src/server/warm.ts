@@ -27,6 +27,9 @@ export interface WarmKeys {
   count: number;
 }
 
+/** Only SLOTSRESTORE-ASYNC has a name as long as this. */
+const RESTORE_NAME_BYTES = 18;
+
 export function createWarmKeys(): WarmKeys {
   return {
     buf: Buffer.alloc(0),
@@ -55,7 +58,10 @@ function readLength(buf: Buffer, at: number, limit: number, type: number): numbe
   return -1;
 }
 
-/** Notes argument 1 of up to WARM_WINDOW requests in buf[at, limit). */
+/**
+ * Notes argument 1 of up to WARM_WINDOW requests in buf[at, limit), of those of a migration link
+ * argument 2. Nothing depends on its being a key.
+ */
 export function findKeysAhead(keys: WarmKeys, buf: Buffer, at: number, limit: number): void {
   keys.buf = buf;
   let count = 0;
@@ -64,6 +70,7 @@ export function findKeysAhead(keys: WarmKeys, buf: Buffer, at: number, limit: nu
     const argc = readLength(buf, next, limit, STAR);
     if (argc < 1) break;
     next = lineEnd;
+    let key = 1;
     for (let i = 0; i < argc; i++) {
       const length = readLength(buf, next, limit, DOLLAR);
       if (length < 0) {
@@ -71,7 +78,8 @@ export function findKeysAhead(keys: WarmKeys, buf: Buffer, at: number, limit: nu
         break;
       }
       next = lineEnd + length + 2;
-      if (i !== 1 || length > KEY_BYTES_MAX || next > limit) continue;
+      if (i === 0 && length === RESTORE_NAME_BYTES) key = 2;
+      if (i !== key || length > KEY_BYTES_MAX || next > limit) continue;
       keys.from[count] = lineEnd;
       keys.to[count++] = lineEnd + length;
     }

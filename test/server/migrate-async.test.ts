@@ -180,17 +180,17 @@ describe("The wrapper looks at all keys of its command", () => {
     const target = startTarget();
     const source = await startServer();
     const [mover, client] = [await connect(source), await connect(source)];
-    await ask(client, "RPUSH", "l", ...Array.from({ length: 600 }, (_, i) => i));
+    await ask(client, "RPUSH", "l", ...Array.from({ length: 1200 }, (_, i) => i));
     await ask(client, "PEXPIRE", "l", 50_000);
     mover.send(["SLOTSMGRTONE-ASYNC", "127.0.0.1", target.port, 600_000, 2, 0, "l"]);
     // As many as may be without an ACK.
-    for (let i = 0; i < 128; i++) await target.next();
+    for (let i = 0; i < 512; i++) await target.next();
     source.clock.advance(51_000);
     expect(await ask(client, "SLOTSMGRT-EXEC-WRAPPER", "l", "LLEN", "l")).toBe(MIGRATED);
     target.reply(ACK_OK);
     expect(await target.nextText()).toBe("SLOTSRESTORE-ASYNC delete l");
     expect(await ask(client, "SLOTSMGRT-EXEC-WRAPPER", "l", "LLEN", "l")).toBe(MIGRATED);
-    target.reply(ACK_OK.repeat(128));
+    target.reply(ACK_OK.repeat(512));
     await replyText(mover);
     expect(await ask(client, "SLOTSMGRT-EXEC-WRAPPER", "l", "LLEN", "l")).toContain(":0\r\n-ERR");
   });
