@@ -482,7 +482,7 @@ export const COMMANDS = {
     proxy: "refuse",
     server: true,
   },
-  SLOTSMGRTSLOT: { arity: 5, flags: WRITE, keys: NONE, proxy: "refuse", server: true },
+  SLOTSMGRTSLOT: { arity: -5, flags: WRITE, keys: NONE, proxy: "refuse", server: true },
   "SLOTSMGRTSLOT-ASYNC": {
     arity: 8,
     flags: WRITE | NOSCRIPT,
@@ -505,7 +505,7 @@ export const COMMANDS = {
     proxy: "refuse",
     server: true,
   },
-  SLOTSMGRTTAGSLOT: { arity: 5, flags: WRITE, keys: NONE, proxy: "refuse", server: true },
+  SLOTSMGRTTAGSLOT: { arity: -5, flags: WRITE, keys: NONE, proxy: "refuse", server: true },
   "SLOTSMGRTTAGSLOT-ASYNC": {
     arity: 8,
     flags: WRITE | NOSCRIPT,

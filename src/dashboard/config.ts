@@ -58,8 +58,8 @@ export const DASHBOARD_CONFIG = {
     default: "semi-async",
     comment:
       "How keys of a moving slot travel. semi-async: in batches, large values in pieces, while both " +
-      "servers serve; sync: one key with its hash tag at a time, as a whole. Servers that know only " +
-      "sync, or neither, are treated as they need.",
+      "servers serve; sync: a key with its hash tag at a time, as a whole, and with it some small " +
+      "ones. Servers that know only sync, or neither, are treated as they need.",
     check: (value) =>
       METHODS.includes(value.toLowerCase()) ? undefined : `must be one of ${METHODS.join(", ")}`,
   },

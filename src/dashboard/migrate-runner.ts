@@ -7,8 +7,9 @@
  *      └────────────────────────────── next db that has keys ◄──────────────────────┘
  *
  * With semi-async it is SLOTSMGRTTAGSLOT-ASYNC (migrate-async.ts), and sync only for servers that
- * do not know it. With sync one call moves one key and all that share its hash tag, so a slot takes
- * many. Several are kept in flight on the connection: the server answers them one after the other,
+ * do not know it. With sync one call moves one key and all that share its hash tag, and of a server
+ * of ours some small keys more, so a slot takes many. Several are kept in flight on the connection:
+ * the server answers them one after the other,
  * and only the way there and back is saved. To leave the server free for its clients between our
  * calls, no more are in flight than it answers within QUEUE_BUDGET_MS. A reply of 0 keys left ends
  * a database; calls still in flight then find nothing and move nothing. Which family a server is of
@@ -25,8 +26,12 @@ import type { Sweeps } from "./sweep.ts";
 
 /** Most calls in flight for one slot. */
 export const CALLS_IN_FLIGHT_MAX = 32;
+/** Most keys of one call, where the owner can move several. */
+export const KEYS_PER_CALL = 100;
 /** Work queued at the server by the calls in flight, as far as the last replies tell. */
 const QUEUE_BUDGET_MS = 4;
+
+const WRONG_ARITY = /^ERR wrong number of arguments\b/;
 
 /** A connection to a server, used by one slot at a time. */
 export interface MoveConnection {
@@ -116,13 +121,9 @@ async function drainDatabase(
   permit: Route,
 ): Promise<boolean> {
   const { host, port: targetPort } = parseAddress(permit.to);
-  const request = [
-    "SLOTSMGRTTAGSLOT",
-    host,
-    targetPort,
-    Math.ceil(port.timeoutMs),
-    slotId,
-  ] as const;
+  const timeoutMs = Math.ceil(port.timeoutMs);
+  const requestOfOne = ["SLOTSMGRTTAGSLOT", host, targetPort, timeoutMs, slotId];
+  let request = [...requestOfOne, KEYS_PER_CALL];
   const inFlight = new Fifo<Promise<Reply>>();
   let allowed = 1;
   let drained = false;
@@ -140,6 +141,12 @@ async function drainDatabase(
     const counts = await oldest;
     if (counts instanceof ErrorReply && isUnknownCommand(counts.text)) {
       return await port.sweeps.drain(port, slotId, db, permit);
+    }
+    if (counts instanceof ErrorReply && WRONG_ARITY.test(counts.text)) {
+      // The original moves one key a call. It is the first call, so no other is in flight.
+      if (request === requestOfOne) throw new CodisError("unavailable", counts.text);
+      request = requestOfOne;
+      continue;
     }
     const { moved, left } = readCounts(counts);
     const nowMs = port.monotonic();

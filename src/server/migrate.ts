@@ -1,6 +1,6 @@
 /**
- * Moves keys to another server, one key or one tag group at a time: the synchronous SLOTSMGRT*
- * calls.
+ * Moves keys to another server, one key or one tag group at a time, or with them some small keys
+ * of the slot (pick-more.ts), as many as asked: the synchronous SLOTSMGRT* calls.
  *
  *   call ──> link open? ──> choose keys ──> locked? ──> lock, send ──> answered ──> remove, log it,
  *              wait for it                   wait for it                            reply, unlock
@@ -21,6 +21,7 @@ import { type KeyLocks, lockOf } from "./key-locks.ts";
 import type { Keyspace } from "./keyspace.ts";
 import { LinkIntroduction } from "./link-introduction.ts";
 import { type LinkOwner, MigrationLink, type Sending, WRITE_FAILED } from "./migrate-link.ts";
+import { pickMore } from "./pick-more.ts";
 import { PAYLOAD_BYTES_MAX, writePayload } from "./rdb/write.ts";
 import { TOO_MANY_SENT } from "./sent-keys.ts";
 import type { ServerState } from "./state.ts";
@@ -41,7 +42,13 @@ const GROUP_TOO_LARGE = `ERR keys of one hash tag must be smaller than ${GROUP_B
 /** What one call is to move. */
 export type Subject =
   | { readonly kind: "key"; readonly key: Buffer; readonly withTag: boolean }
-  | { readonly kind: "slot"; readonly slot: number; readonly withTag: boolean };
+  | {
+      readonly kind: "slot";
+      readonly slot: number;
+      readonly withTag: boolean;
+      /** Most keys of one call; a tag group stays whole. */
+      readonly keysMax: number;
+    };
 
 export interface Target {
   readonly host: string;
@@ -62,8 +69,9 @@ interface Move {
   keys: Buffer[];
   /** Keys that failed moves may have left at the target: to be deleted there (sent-keys.ts). */
   stale: Buffer[];
-  /** What is locked for it, or NaN. */
-  lock: number;
+  /** What is chosen for it, and locked from when it is sent. */
+  locks: Set<number>;
+  isLocked: boolean;
   /** Where to answer while the call's handler runs. */
   out: ReplyWriter | undefined;
 }
@@ -96,7 +104,8 @@ export class Migrations implements LinkOwner<Move> {
       link: undefined,
       keys: [],
       stale: [],
-      lock: Number.NaN,
+      locks: new Set(),
+      isLocked: false,
       out,
     };
     client.isWaiting = true;
@@ -229,8 +238,9 @@ export class Migrations implements LinkOwner<Move> {
     }
     move.keys = withTag && isTagged ? groupOf(move.db, crc) : existing(move.db, key);
     move.stale = this.#state.sentKeys.absentOfLock(move.db, crc);
+    move.locks = new Set([crc]);
     if (move.keys.length === 0 && move.stale.length === 0) this.#succeed(move);
-    else this.#send(move, crc);
+    else this.#send(move);
   }
 
   #leftOf(db: Keyspace, slot: number): number {
@@ -259,15 +269,19 @@ export class Migrations implements LinkOwner<Move> {
     return stale.length > 0 ? "locked" : "empty";
   }
 
-  #send(move: Move, lock: number): void {
+  #send(move: Move): void {
     const link = move.link!;
     if (!link.isOpen) {
       // It closed while the move waited for a lock.
       this.#connect(move);
       return;
     }
-    move.lock = lock;
-    this.#locks.lock(lock);
+    const { subject, db } = move;
+    if (subject.kind === "slot" && subject.keysMax > 1 && move.stale.length === 0) {
+      pickMore(db, this.#locks, subject.slot, subject.keysMax, move, this.#random);
+    }
+    move.isLocked = true;
+    for (const lock of move.locks) this.#locks.lock(lock);
     this.#transmit(move, link);
   }
 
@@ -359,7 +373,7 @@ export class Migrations implements LinkOwner<Move> {
     } else {
       client.port.answer(write);
     }
-    if (!Number.isNaN(move.lock)) this.#locks.unlock([move.lock]);
+    if (move.isLocked) this.#locks.unlock(move.locks);
   }
 }
 

@@ -4,6 +4,7 @@ import type { AsyncLimits } from "../../src/dashboard/migrate-async.ts";
 import {
   CALLS_IN_FLIGHT_MAX,
   callsAllowed,
+  KEYS_PER_CALL,
   type MovePermit,
   type MovePort,
   moveSlot,
@@ -17,7 +18,7 @@ class Source {
   pauses = 0;
   readonly waits: number[] = [];
   permit: MovePermit = { from: "a:1", to: "b:2" };
-  answer: ((args: readonly unknown[]) => Reply) | undefined;
+  answer: ((args: readonly unknown[]) => Reply | undefined) | undefined;
   inFlight = 0;
   inFlightMax = 0;
   readonly #keys: Map<number, number>;
@@ -99,7 +100,8 @@ class Source {
   }
 }
 
-const MOVE = "SLOTSMGRTTAGSLOT b 2 30000 5";
+const MOVE_ONE = "SLOTSMGRTTAGSLOT b 2 30000 5";
+const MOVE = `${MOVE_ONE} ${KEYS_PER_CALL}`;
 
 test("A slot is emptied database by database, beginning at 0 though it is empty", async () => {
   const source = new Source({ 2: 1, 7: 1 });
@@ -117,6 +119,21 @@ test("A slot is emptied database by database, beginning at 0 though it is empty"
     MOVE,
     "INFO keyspace",
   ]);
+});
+
+test("An owner that moves one key a call, as the original, is asked for that", async () => {
+  const source = new Source({ 0: 3 });
+  const wrongArity = "ERR wrong number of arguments for 'slotsmgrttagslot' command";
+  source.answer = ([word, ...rest]) =>
+    word === "SLOTSMGRTTAGSLOT" && rest.length > 4 ? new ErrorReply(wrongArity) : undefined;
+  await moveSlot(source.port, 5);
+  expect(source.left(0)).toBe(0);
+  const moves = source.sent.filter((text) => text.startsWith("SLOTSMGRT"));
+  expect(moves.slice(0, 2)).toEqual([MOVE, MOVE_ONE]);
+  expect(moves.slice(1).every((text) => text === MOVE_ONE)).toBe(true);
+
+  source.answer = ([word]) => (word === "INFO" ? undefined : new ErrorReply(wrongArity));
+  await expect(moveSlot(source.port, 5)).rejects.toThrow(wrongArity);
 });
 
 test("Calls are pipelined as far as the server answers them in time, and no further than keys", async () => {
@@ -251,7 +268,7 @@ test.each([
   source.answer = (args) =>
     args[0] === "SLOTSMGRTTAGSLOT-ASYNC" ? new ErrorReply(text) : undefined!;
   await moveSlot(source.port, 5);
-  expect(source.sent.slice(1, 3)).toEqual([ASYNC_CALL, "SLOTSMGRTTAGSLOT b 2 30000 5"]);
+  expect(source.sent.slice(1, 3)).toEqual([ASYNC_CALL, MOVE]);
   expect(source.left(0)).toBe(0);
 });
 

@@ -2,7 +2,12 @@
 
 import { expect, test } from "bun:test";
 import { CodisError } from "../../src/base/errors.ts";
-import { type MovePermit, type MovePort, moveSlot } from "../../src/dashboard/migrate-runner.ts";
+import {
+  KEYS_PER_CALL,
+  type MovePermit,
+  type MovePort,
+  moveSlot,
+} from "../../src/dashboard/migrate-runner.ts";
 import { BATCH_BYTES_MAX, BATCH_KEYS_MAX, packBatches, Sweeps } from "../../src/dashboard/sweep.ts";
 import { ErrorReply, type Reply } from "../../src/resp/reply.ts";
 import { slotOf } from "../../src/slots/hash.ts";
@@ -115,7 +120,7 @@ test("The keys of the slot leave every database, and no others", async () => {
     [0, other],
     [3, []],
   ]);
-  expect(source.sent[0]).toBe("SLOTSMGRTTAGSLOT b 2 30000 5");
+  expect(source.sent[0]).toBe(`SLOTSMGRTTAGSLOT b 2 30000 5 ${KEYS_PER_CALL}`);
   expect(source.sent[1]).toBe("SCAN 0 COUNT 1000");
   const moves = source.sent.filter((line) => line.startsWith("MIGRATE"));
   expect(moves[0]).toStartWith("MIGRATE b 2  0 3001 AUTH pw KEYS k");
