@@ -1,17 +1,19 @@
 /**
- * `npm run bench`: how much CPU time a request costs, ours against the peers, and the targets that
- * must be met. Needs two cores, redis-server, redis-benchmark, nutcracker and taskset, and `npm run
- * build`; the load is described in load.ts. Takes some five minutes.
+ * `npm run bench`: how much CPU time a request costs and how fast slots move, ours against the
+ * peers, and the targets that must be met. Needs two cores with nobody else on them, redis-server,
+ * redis-benchmark, nutcracker and taskset, and `npm run build`; the load is described in load.ts.
  *
  *   npm run bench                               everything
- *   bun run test/bench/bench.ts proxy memory    some parts: proxy, server, memory, turns
+ *   bun run test/bench/bench.ts proxy memory    some of PARTS
  *   bun run test/bench/bench.ts --json          for machines
  *
  * Exit code: 0 every target met, 1 one missed, 2 usage.
  */
 
 import { programPath } from "../support/debian.ts";
+import { benchBusyTurns } from "./busy-turns.ts";
 import { OTHER_CORE } from "./load.ts";
+import { benchMigration } from "./migration.ts";
 import { benchProxies } from "./proxies.ts";
 import { Recorder } from "./record.ts";
 import { benchMemory, benchServers } from "./servers.ts";
@@ -22,6 +24,8 @@ const PARTS: Readonly<Record<string, (recorder: Recorder) => Promise<void>>> = {
   server: benchServers,
   memory: benchMemory,
   turns: benchTurns,
+  "busy-turns": benchBusyTurns,
+  migration: benchMigration,
 };
 
 async function main(argv: readonly string[]): Promise<number> {

@@ -70,6 +70,40 @@ export const TURN_KEYS = 5_000_000;
 /** So often, each time from empty; see turns.ts. */
 export const TURN_LOADS = 5;
 
+/** Busy turns: the same keys, then mixed writes while both kinds of files are written. */
+export const BUSY_LOADS = 3;
+/** Hashes, lists, sets, sorted sets and counters, each; written evenly, so that they stay small. */
+export const BUSY_COLLECTIONS = 1_000_000;
+/** Words of the mixed writes; each is drawn as often as it stands here. */
+export const BUSY_WRITES = [
+  ["SET", "SET", "SET", "SET", "INCR", "INCR", "HSET", "HSET"],
+  ["LPUSH", "LPUSH", "ZADD", "ZADD", "SADD", "SADD", "DEL", "EXPIRE"],
+].flat();
+
+/**
+ * Migration: slots 0 to `slots` - 1 of a server with so many keys are moved to another, and back.
+ * Source on the measured core; target, dashboard, proxy and clients on the other. A round moves by
+ * each way in turn; the first one, in which programs get warm, does not count.
+ */
+export const MIGRATION = {
+  slots: 64,
+  rounds: 4,
+  /** Keys in one MIGRATE; the best one is what ours is held against. */
+  stockBatches: [100, 1000],
+  /** Keys in all 1024 slots, by kind of value; the first is the one with targets. */
+  kinds: [
+    { name: "32 B strings", keys: 2_000_000 },
+    { name: "1 KiB strings", keys: 200_000 },
+    { name: "64 KiB strings", keys: 16_000 },
+    { name: "hashes of 100 fields", keys: 50_000 },
+  ],
+  /** Clients meanwhile: CONNECTIONS of them, GET and SET in turn over all keys, at a fixed rate. */
+  requestsPerSecond: 2000,
+  /** How long the same clients are measured without a migration, before each move. */
+  idleSeconds: 5,
+  clientRounds: 3,
+} as const;
+
 /** How `fill` writes keys: connections, and requests in one write of each. */
 export const FILL = { connections: CONNECTIONS, pipeline: 32 };
 
@@ -86,4 +120,8 @@ export const TARGETS = {
   memory: 0.9,
   /** CPU milliseconds of one turn of the server's loop. */
   turnMs: 10,
+  /** Time per key of 32 bytes: 1.5 times as many keys a second as MIGRATE moves. */
+  migration: 0.667,
+  /** p99.9 of clients while slots move, over that of before. */
+  migrationClients: 2,
 };

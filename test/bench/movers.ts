@@ -1,16 +1,15 @@
 /**
- * Two servers and a way to move keys between them: ours as an operator has it, by a dashboard with a
- * proxy, and MIGRATE between two stock servers. A mover moves the same slots there, and back again.
+ * Two servers and a way to move keys between them: ours as an operator has it, by a dashboard with
+ * a proxy, and MIGRATE between two stock servers. A mover moves the same slots there, and back.
  */
 
 import { DashboardClient } from "../../src/api/dashboard-client.ts";
-import { SLOT_COUNT } from "../../src/slots/hash.ts";
 import { type Program, Programs } from "../support/programs.ts";
 import { RespClient } from "../support/resp-client.ts";
 import { MEASURED_CORE, OTHER_CORE } from "./load.ts";
 
 /** How often a dashboard is asked whether slots still move. */
-const POLL_MS = 25;
+const POLL_MS = 100;
 /** Of MIGRATE. */
 const STOCK_TIMEOUT_MS = 30_000;
 
@@ -78,7 +77,7 @@ export class ProductMover implements Mover {
       if (progress.slots_left === 0) return;
       const failing = Object.values(progress.failing ?? {});
       if (failing.length > 0) throw new Error(`slots fail to move: ${failing[0]}`);
-      await Bun.sleep(POLL_MS);
+      await new Promise((again) => setTimeout(again, POLL_MS));
     }
   }
 

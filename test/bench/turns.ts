@@ -15,9 +15,8 @@ import type { Recorder } from "./record.ts";
 
 const MICROS_PER_MS = 1000;
 
-/** Of one load. */
-interface TurnFigures {
-  readonly keysPerSecond: number;
+/** Of one load, as INFO stats tells them. */
+export interface TurnFigures {
   readonly turns: number;
   readonly overTenMs: number;
   readonly longestMs: number;
@@ -26,7 +25,7 @@ interface TurnFigures {
 }
 
 export async function benchTurns(recorder: Recorder): Promise<void> {
-  const loads: TurnFigures[] = [];
+  const loads: (TurnFigures & { keysPerSecond: number })[] = [];
   for (let load = 1; load <= TURN_LOADS; load++) {
     recorder.progress(`turns: loading ${TURN_KEYS} keys, ${load} of ${TURN_LOADS}`);
     loads.push(await measureLoad(recorder, `turns-${load}`));
@@ -50,7 +49,10 @@ export async function benchTurns(recorder: Recorder): Promise<void> {
   });
 }
 
-async function measureLoad(recorder: Recorder, title: string): Promise<TurnFigures> {
+async function measureLoad(
+  recorder: Recorder,
+  title: string,
+): Promise<TurnFigures & { keysPerSecond: number }> {
   await using programs = new Programs();
   const server = await programs.server({ core: MEASURED_CORE, env: { CODIS_MEASURE_TURNS: "1" } });
   const beganMs = performance.now();
@@ -62,10 +64,14 @@ async function measureLoad(recorder: Recorder, title: string): Promise<TurnFigur
   client.close();
   if (keys !== TURN_KEYS) throw new Error(`the server holds ${keys} keys, not ${TURN_KEYS}`);
   recorder.raw(title, info, { seconds });
+  return { ...readTurns(info), keysPerSecond: TURN_KEYS / seconds };
+}
+
+/** @param info INFO stats of a server that measures its turns */
+export function readTurns(info: string): TurnFigures {
   const figure = (name: string): number =>
     Number(new RegExp(`^${name}:(\\d+)`, "m").exec(info)?.[1]);
   return {
-    keysPerSecond: TURN_KEYS / seconds,
     turns: figure("turns"),
     overTenMs: figure("turns_over_10ms"),
     longestMs: figure("longest_turn_cpu_usec") / MICROS_PER_MS,
