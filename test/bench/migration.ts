@@ -4,6 +4,7 @@
  */
 
 import { slotOf } from "../../src/slots/hash.ts";
+import { cpuMs } from "../support/proc.ts";
 import { RespClient } from "../support/resp-client.ts";
 import { median } from "./contest.ts";
 import { fill, KEYS } from "./fill.ts";
@@ -71,13 +72,23 @@ export async function benchMigration(recorder: Recorder): Promise<void> {
   for (const kind of MIGRATION.kinds) await benchKind(recorder, kind, rows);
   recorder.tables.push({
     title: `Migration, ${MIGRATION.slots} of 1024 slots, from server to server`,
-    heading: ["of", "by", "keys", "keys/s", "MiB/s", "time per key / best MIGRATE"],
+    heading: ["of", "by", "keys", "keys/s", "MiB/s", "time / best MIGRATE", ...CPU_HEADING],
     rows,
   });
 }
 
-/** Seconds of every round that counts, by mover. */
-type Times = ReadonlyMap<string, readonly number[]>;
+/** CPU microseconds per key: which of them is in the way. */
+const CPU_HEADING = ["source us/key", "target us/key", "others us/key"];
+
+/** One move of all keys. */
+interface MoveFigures {
+  readonly seconds: number;
+  /** CPU milliseconds of source, target and all others. */
+  readonly cpuMs: readonly number[];
+}
+
+/** Every round that counts, by mover. */
+type Moves = ReadonlyMap<string, readonly MoveFigures[]>;
 
 async function benchKind(recorder: Recorder, kind: Kind, rows: string[][]): Promise<void> {
   recorder.progress(`migration: ${kind.name}, starting`);
@@ -93,9 +104,11 @@ async function benchKind(recorder: Recorder, kind: Kind, rows: string[][]): Prom
     movers.push(stack.use(await StockMover.start(names, batch)));
   }
   for (const { port } of movers) await values.write(port, kind.keys);
-  const times = await moveInTurn(recorder, kind, movers, names.length);
+  const moves = await moveInTurn(recorder, kind, movers, names.length);
   for (const { name } of movers) {
-    const keysPerSecond = names.length / median(times.get(name)!);
+    const rounds = moves.get(name)!;
+    const keysPerSecond = names.length / median(rounds.map(({ seconds }) => seconds));
+    const cpuOf = (i: number): number => median(rounds.map(({ cpuMs }) => cpuMs[i]!));
     const keyBytes = names[0]!.length + values.bytes;
     rows.push([
       kind.name,
@@ -103,14 +116,15 @@ async function benchKind(recorder: Recorder, kind: Kind, rows: string[][]): Prom
       String(names.length),
       keysPerSecond.toFixed(0),
       ((keysPerSecond * keyBytes) / MIB).toFixed(1),
-      ratioToStock(times, name, movers).toFixed(2),
+      ratioToStock(moves, name, movers).toFixed(2),
+      ...CPU_HEADING.map((_, i) => ((cpuOf(i) * 1000) / names.length).toFixed(1)),
     ]);
   }
   if (kind !== MIGRATION.kinds[0]) return;
   for (const { name } of products) {
     recorder.verdicts.push({
       what: `migration, ${name}: time per key of 32 B, / the best MIGRATE`,
-      measured: ratioToStock(times, name, movers),
+      measured: ratioToStock(moves, name, movers),
       limit: TARGETS.migration,
       unit: "x",
     });
@@ -123,29 +137,40 @@ async function moveInTurn(
   kind: Kind,
   movers: readonly Mover[],
   keys: number,
-): Promise<Times> {
-  const times = new Map<string, number[]>(movers.map(({ name }) => [name, []]));
+): Promise<Moves> {
+  const moves = new Map<string, MoveFigures[]>(movers.map(({ name }) => [name, []]));
   for (let round = 0; round <= MIGRATION.rounds; round++) {
     recorder.progress(`migration: ${kind.name}, round ${round} of ${MIGRATION.rounds}`);
     for (const mover of movers) {
-      const beganMs = performance.now();
-      await mover.move();
-      const seconds = (performance.now() - beganMs) / 1000;
+      const figures = await measureMove(mover, round % 2);
       const moved = await mover.movedKeys();
       const expected = round % 2 === 0 ? keys : 0;
       if (moved !== expected) throw new Error(`${mover.name}: ${moved} keys, not ${expected}`);
-      if (round > 0) times.get(mover.name)!.push(seconds);
+      if (round > 0) moves.get(mover.name)!.push(figures);
     }
   }
-  recorder.raw(`migration-${kind.name}`, JSON.stringify([...times]), { keys });
-  return times;
+  recorder.raw(`migration-${kind.name}`, JSON.stringify([...moves]), { keys });
+  return moves;
+}
+
+/** @param source which server has the keys now */
+async function measureMove(mover: Mover, source: number): Promise<MoveFigures> {
+  const { servers, others } = mover.pids;
+  const groups = [[servers[source]!], [servers[1 - source]!], others];
+  const usedMs = (): number[] =>
+    groups.map((pids) => pids.reduce((sum, pid) => sum + cpuMs(pid), 0));
+  const before = usedMs();
+  const beganMs = performance.now();
+  await mover.move();
+  const seconds = (performance.now() - beganMs) / 1000;
+  return { seconds, cpuMs: usedMs().map((ms, i) => ms - before[i]!) };
 }
 
 /** The median over the rounds of a way's time over that of the best MIGRATE of the round. */
-function ratioToStock(times: Times, name: string, movers: readonly Mover[]): number {
+function ratioToStock(moves: Moves, name: string, movers: readonly Mover[]): number {
   const stock = movers.filter((mover) => mover instanceof StockMover);
-  const ratios = times.get(name)!.map((seconds, round) => {
-    return seconds / Math.min(...stock.map((mover) => times.get(mover.name)![round]!));
+  const ratios = moves.get(name)!.map(({ seconds }, round) => {
+    return seconds / Math.min(...stock.map((mover) => moves.get(mover.name)![round]!.seconds));
   });
   return median(ratios);
 }

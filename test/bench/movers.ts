@@ -19,6 +19,8 @@ export interface Mover extends AsyncDisposable {
   readonly port: number;
   /** Moves all keys to be moved to the server that does not have them. */
   move(): Promise<void>;
+  /** Its processes; keys are on the first server before the first move. */
+  readonly pids: { readonly servers: readonly number[]; readonly others: readonly number[] };
   /** Keys on the second server. */
   movedKeys(): Promise<number>;
 }
@@ -28,9 +30,10 @@ export class ProductMover implements Mover {
   readonly name: string;
   readonly #programs = new Programs();
   readonly #slots: number;
+  readonly #servers: Program[] = [];
+  readonly #others: Program[] = [];
   #dashboard: DashboardClient | undefined;
   #proxy: Program | undefined;
-  #second = 0;
   #target = 2;
 
   private constructor(method: string, slots: number) {
@@ -42,17 +45,16 @@ export class ProductMover implements Mover {
   static async start(method: "sync" | "semi-async", slots: number): Promise<ProductMover> {
     const mover = new ProductMover(method, slots);
     const programs = mover.#programs;
-    const [first, second] = [
-      await programs.server({ core: MEASURED_CORE }),
-      await programs.server({ core: OTHER_CORE }),
-    ];
-    const { adminPort } = await programs.dashboard({ core: OTHER_CORE }, [
-      `migration_method = "${method}"`,
-    ]);
+    for (const core of [MEASURED_CORE, OTHER_CORE]) {
+      mover.#servers.push(await programs.server({ core }));
+    }
+    const lines = [`migration_method = "${method}"`];
+    const control = await programs.dashboard({ core: OTHER_CORE }, lines);
     const config = 'product_name = "test"\n';
     mover.#proxy = await programs.proxy({ backends: [], config, core: OTHER_CORE });
-    const dashboard = new DashboardClient(`127.0.0.1:${adminPort}`, "test");
-    for (const [i, { port }] of [first, second].entries()) {
+    mover.#others.push(control, mover.#proxy);
+    const dashboard = new DashboardClient(`127.0.0.1:${control.adminPort}`, "test");
+    for (const [i, { port }] of mover.#servers.entries()) {
       await dashboard.createGroup(i + 1);
       await dashboard.addServer(i + 1, `127.0.0.1:${port}`);
     }
@@ -60,12 +62,15 @@ export class ProductMover implements Mover {
     await dashboard.assignSlots(offline.map((mapping) => ({ ...mapping, group_id: 1 })));
     await dashboard.createProxy(`127.0.0.1:${mover.#proxy.adminPort}`);
     mover.#dashboard = dashboard;
-    mover.#second = second.port;
     return mover;
   }
 
   get port(): number {
     return this.#proxy!.port;
+  }
+
+  get pids(): Mover["pids"] {
+    return { servers: this.#servers.map(pidOf), others: this.#others.map(pidOf) };
   }
 
   async move(): Promise<void> {
@@ -82,7 +87,7 @@ export class ProductMover implements Mover {
   }
 
   movedKeys(): Promise<number> {
-    return sizeOf(this.#second);
+    return sizeOf(this.#servers[1]!.port);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -95,7 +100,8 @@ export class StockMover implements Mover {
   readonly name: string;
   readonly #programs = new Programs();
   readonly #calls: readonly (readonly string[])[];
-  readonly #ports: number[] = [];
+  readonly #servers: Program[] = [];
+  #isBack = false;
 
   private constructor(keys: readonly string[], batchKeys: number) {
     this.name = `MIGRATE, ${batchKeys} keys`;
@@ -108,20 +114,22 @@ export class StockMover implements Mover {
   static async start(keys: readonly string[], batchKeys: number): Promise<StockMover> {
     const mover = new StockMover(keys, batchKeys);
     for (const core of [MEASURED_CORE, OTHER_CORE]) {
-      mover.#ports.push((await mover.#programs.redis({ core })).port);
+      mover.#servers.push(await mover.#programs.redis({ core }));
     }
     return mover;
   }
 
   get port(): number {
-    return this.#ports[0]!;
+    return this.#servers[0]!.port;
   }
 
-  /** Where the keys are changes sides by a swap of the ports' roles. */
-  #isBack = false;
+  get pids(): Mover["pids"] {
+    return { servers: this.#servers.map(pidOf), others: [] };
+  }
 
   async move(): Promise<void> {
-    const [from, to] = this.#isBack ? [this.#ports[1]!, this.#ports[0]!] : this.#ports;
+    const ports = this.#servers.map(({ port }) => port);
+    const [from, to] = this.#isBack ? ports.reverse() : ports;
     this.#isBack = !this.#isBack;
     const client = await RespClient.connect(from!);
     const words = ["MIGRATE", "127.0.0.1", String(to), "", "0", String(STOCK_TIMEOUT_MS), "KEYS"];
@@ -133,12 +141,16 @@ export class StockMover implements Mover {
   }
 
   movedKeys(): Promise<number> {
-    return sizeOf(this.#ports[1]!);
+    return sizeOf(this.#servers[1]!.port);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#programs.stop();
   }
+}
+
+function pidOf({ pid }: Program): number {
+  return pid;
 }
 
 async function sizeOf(port: number): Promise<number> {
