@@ -24,7 +24,7 @@ const BYTES_SHIFT = 13;
 /**
  * Bytes of large chunks and requests in one turn. To receive 1 MiB, to store it and to log it each
  * touch new memory and take some 3 ms, which cannot be stopped half way: a large request that has
- * just come is executed in a turn of its own.
+ * just come is executed in a turn of its own, and what came behind it in another.
  */
 const TURN_BYTES_MAX = 1024 * 1024;
 
@@ -71,6 +71,11 @@ export class Turn {
     this.#stride -= 1 + (argc >>> ARGUMENTS_SHIFT) + (bytes >>> BYTES_SHIFT);
     if (this.#stride > 0) return this.isOver;
     this.#stride = CLOCK_STRIDE;
+    if (this.#bytes >= TURN_BYTES_MAX) {
+      this.isOver = true;
+      this.#scheduleEnd();
+      return true;
+    }
     const now = this.#server.clock.monotonic();
     if (Number.isNaN(this.#startedMs)) {
       this.#startedMs = now;
