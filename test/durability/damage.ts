@@ -166,7 +166,9 @@ function checkRefusal(
   disks: Disks,
 ): void {
   if (!PLACE.test(message)) throw new Error(`no place is named: ${message}`);
-  if (!message.includes(name)) throw new Error(`${name} is not named: ${message}`);
+  // A key in a log that is another now may be wrong only for a command in a later file.
+  const isNamed = name.endsWith(".aof") ? message.includes(".aof") : message.includes(name);
+  if (!isNamed) throw new Error(`${name} is not named: ${message}`);
   if (!Bun.deepEquals(showDisks(disks), before)) throw new Error(`files were changed: ${message}`);
 }
 

@@ -33,6 +33,7 @@ const BATCHES_BEFORE_MAX = 60;
 const BATCHES_UNDER_HARM_MAX = 1000;
 /** ... and a harm that may be silent is over. */
 const BATCHES_UNDER_SILENT_MAX = 200;
+const BATCHES_PER_HARM = 20;
 /** How often a harm is to be felt. */
 const FELT = 3;
 const BATCHES_AFTER = 20;
@@ -49,6 +50,7 @@ interface Harm {
   /** For the report. */
   readonly name: string;
   readonly wrapper: readonly string[];
+  /** Called again and again while it lasts. */
   begin(): void;
   end(): void;
   /** Clients may hear nothing of it: old files that cannot be deleted are only logged. */
@@ -172,6 +174,8 @@ class Trial {
   #lost = 0;
   /** Rewrites and saves that failed when it was looked. */
   #failed = 0;
+  /** A rewrite writes what the log has lost as well: in some rounds it must heal by itself. */
+  #mayRewrite = true;
 
   constructor(server: ServerProcess, sender: Sender, settings: Settings, prng: Prng) {
     this.#server = server;
@@ -184,14 +188,16 @@ class Trial {
   async run(harm: Harm): Promise<string> {
     await this.#sender.connect(this.#server.port);
     for (let i = this.#prng.int(BATCHES_BEFORE_MAX); i > 0; i--) await this.#step();
-    harm.begin();
     for (let i = 0; this.#felt(harm) < FELT; i++) {
       if (harm.mayBeSilent && i > BATCHES_UNDER_SILENT_MAX) break;
+      // A rewrite of little data may have made room.
+      if (i % BATCHES_PER_HARM === 0) harm.begin();
       if (i > BATCHES_UNDER_HARM_MAX) throw new Error(`${harm.name}: never felt`);
       await this.#step();
       if (this.#refused > 0) await this.#checkReads();
     }
     harm.end();
+    this.#mayRewrite = this.#prng.oneIn(2);
     await this.#heal();
     for (let i = 0; i < BATCHES_AFTER; i++) await this.#step();
     // The failure of a system call may have come late.
@@ -227,7 +233,7 @@ class Trial {
   async #keep(): Promise<void> {
     const { keeping } = this.#settings;
     if (/_status:err/.test(await this.#info())) this.#failed++;
-    if (keeping !== "snapshots") await this.#sender.client.call("BGREWRITEAOF");
+    if (keeping !== "snapshots" && this.#mayRewrite) await this.#sender.client.call("BGREWRITEAOF");
     if (keeping === "log") return;
     await this.#sender.noticeEnd();
     await this.#sender.snapshot();
