@@ -129,11 +129,12 @@ export class Passage implements PendingDispatch, RequestOwner, HeavyWaiter {
     if (this.#isCounted && this.#pulled * 2 < this.#message.keys.length) return this.#pull();
     const backend = this.#destination();
     if (backend.isFull) return this.#waitIn(backend.waiters);
-    const { isLight } = this.#session.window;
-    if (!isLight && this.#isBehind(backend.gate)) return this.#waitIn(backend.gate.waiters);
+    const session = this.#session;
+    const isTrusted = session.window.trusts(session.length);
+    if (!isTrusted && this.#isBehind(backend.gate)) return this.#waitIn(backend.gate.waiters);
     this.#isDone = true;
     const request = this.#request;
-    request.isHeavy = !isLight;
+    request.isHeavy = !isTrusted;
     if (this.#isCounted) this.#isCounted = false;
     else slot.underWay++;
     request.slot = slot;

@@ -1,17 +1,16 @@
 /**
  * Pure: how much of one server connection may go to clients that ask for much.
  *
- *   session -> ReplyWindow.isLight? ── yes ──────────────────────> backend
- *                                  └─ no ──> gate: room? ── yes ──> backend
- *                                                └─ no ──> waiters, in the order of coming
+ *   session -> ReplyWindow.trusts? ── yes ──────────────────────> backend
+ *                                 └─ no ──> gate: room? ── yes ──> backend
+ *                                               └─ no ──> waiters, in the order of coming
  *
  * A server answers a connection in order, so whoever is behind a reply waits for all of it, and how
  * large it is shows only then. A window per session does not help where sessions are many: forty
  * that asked for 20 values of 5 MB each put 4 GB before whoever came next, who then waited for a
- * minute, and now waits for 2 s. So requests of a session that is not known to ask for little
- * (reply-window.ts) stand in line before the connection, where those of the others pass them:
- * HEAVY_MAX of them are at the server, and no more than HEAVY_BYTES, judged by what such replies
- * lately were.
+ * minute, and now waits for 2 s. So requests of a session beyond what it is trusted with
+ * (reply-window.ts) stand in line before the connection, where the others pass them: HEAVY_MAX of
+ * them are at the server, and no more than HEAVY_BYTES, judged by what such replies lately were.
  *
  * A server that says nothing for HEAVY_STALL_MS has no large reply in anybody's way: then all go,
  * to be answered or to fail together, and not in groups one timeout after the other.
@@ -21,7 +20,7 @@ import type { RequestOwner } from "./request.ts";
 import type { Resumable } from "./turn.ts";
 import { Waiters } from "./waiters.ts";
 
-/** Requests of such sessions at the server, at most ... */
+/** Such requests at the server, at most ... */
 export const HEAVY_MAX = 32;
 /** ... at least, however large their replies ... */
 const HEAVY_MIN = 2;

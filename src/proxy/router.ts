@@ -116,12 +116,12 @@ export class Router {
     const slot = this.slots[slotId]!;
     if (slot.mode === OPEN) {
       const backend = slot.primary!.lane(session.database, session, 0);
-      const { isLight } = session.window;
-      if (!backend.isFull && (isLight || !backend.gate.isShut)) {
+      const isTrusted = session.window.trusts(session.length + 1);
+      if (!backend.isFull && (isTrusted || !backend.gate.isShut)) {
         const request = session.begin(command.id);
         slot.underWay++;
         request.slot = slot;
-        request.isHeavy = !isLight;
+        request.isHeavy = !isTrusted;
         backend.push(request, buf, decoder.start, decoder.end);
         return true;
       }

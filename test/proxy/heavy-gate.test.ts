@@ -33,7 +33,7 @@ test("However many clients ask for much, so many requests reach the server", asy
 test("A client known to ask for little passes them, whatever it asks for then", async () => {
   const world = new World();
   await world.halves();
-  const light = world.lightClient();
+  const light = world.lightClient(64);
   const crowd = Array.from({ length: 40 }, () => world.client());
   for (const client of crowd) send(client, "big");
   const server = world.server(B);
@@ -89,7 +89,26 @@ test("Clients become light by replies of servers, and by nothing else", async ()
   expect(world.server(B).requests().length).toBe(HEAVY_MAX);
   world.server(B).reply(bulk("v").repeat(LIGHT_REPLIES));
   expect(world.server(B).requests().length).toBeGreaterThanOrEqual(LIGHT_REPLIES);
-  expect(client.session.window.isLight).toBe(true);
+  expect(client.session.window.trusted).toBeGreaterThan(0);
+});
+
+test("Forty clients that asked for little, and then for much, are not trusted with much", async () => {
+  const world = new World();
+  await world.halves();
+  const crowd = Array.from({ length: 40 }, () => world.lightClient());
+  const light = world.lightClient();
+  for (const client of crowd) send(client, "big", 64);
+  const server = world.server(B);
+  expect(server.requests().length).toBe(crowd.length + HEAVY_MAX);
+  send(light, "small", 1);
+  expect(server.requests()).toEqual([["GET", "{a}small"]]);
+  // The first large replies end it: nobody has more than one at the server from then on.
+  for (let i = 0; i < crowd.length + HEAVY_MAX; i++) server.reply(LARGE);
+  expect(light.output()).toBe("");
+  server.reply(bulk("small"));
+  expect(light.output()).toBe(bulk("small"));
+  expect(server.backend.gate.length).toBeLessThanOrEqual(HEAVY_BYTES / (4 * MIB));
+  expect(crowd.every((client) => client.session.window.trusted === 0)).toBe(true);
 });
 
 test("Those that wait go on when others leave, and one that leaves is forgotten", async () => {

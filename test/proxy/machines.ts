@@ -298,14 +298,19 @@ export class World implements SessionPort {
     return new FakeClient(this.#sessions++, this);
   }
 
-  /** A client known to ask for little: its requests do not wait at the gates of backends. */
-  lightClient(): FakeClient {
+  /** A client known to ask for little: so many of its requests pass those at a gate. */
+  lightClient(trusted = 1): FakeClient {
     const client = this.client();
-    client.send(...Array.from({ length: LIGHT_REPLIES }, () => "GET a"));
     const server = this.server(B);
-    server.requests();
-    server.reply(bulk("v").repeat(LIGHT_REPLIES));
-    client.output();
+    while (client.session.window.trusted < trusted) {
+      // More than it is trusted with, or it is not trusted with more.
+      const length = Math.max(LIGHT_REPLIES, client.session.window.trusted + 1);
+      client.send(...Array.from({ length }, () => "GET a"));
+      for (let asked = server.requests(); asked.length > 0; asked = server.requests()) {
+        server.reply(bulk("v").repeat(asked.length));
+      }
+      client.output();
+    }
     return client;
   }
 }

@@ -28,19 +28,43 @@ test("A session is owed more while replies are small, and less while they are la
   expect(sizes).toEqual([128, 256, 300, 150, 75, 37, 18, 9, 18, 9, 18]);
 });
 
-test("A session is light after so many small replies, and heavy after a large one", () => {
+/** Small replies, one by one. */
+function take(window: ReplyWindow, count: number): void {
+  for (let i = 0; i < count; i++) window.add(LIGHT_BYTES, 1);
+}
+
+test("A session is trusted after so many small replies, and not after a large one", () => {
   const window = new ReplyWindow(1000);
-  for (let i = 1; i <= LIGHT_REPLIES; i++) {
-    expect(window.isLight).toBe(false);
-    window.add(LIGHT_BYTES, 1);
+  take(window, LIGHT_REPLIES - 1);
+  expect(window.trusts(1)).toBe(false);
+  take(window, 1);
+  expect(window.trusts(1)).toBe(true);
+  window.add(LIGHT_BYTES + 1, 1);
+  expect(window.trusts(1)).toBe(false);
+  take(window, LIGHT_REPLIES - 1);
+  window.add(LIGHT_BYTES + 1, 1);
+  take(window, 1);
+  expect(window.trusts(1)).toBe(false);
+});
+
+test("It is trusted with more only while it asks for more, up to what it may be owed", () => {
+  const window = new ReplyWindow(10);
+  take(window, 100 * LIGHT_REPLIES);
+  expect(window.trusted).toBe(1);
+  for (const [before, after] of [
+    [1, 2],
+    [2, 4],
+    [4, 8],
+    [8, 10],
+    [10, 10],
+  ] as const) {
+    expect(window.trusts(before)).toBe(true);
+    expect(window.trusts(before + 1)).toBe(false);
+    take(window, before * LIGHT_REPLIES - 1);
+    expect(window.trusted).toBe(before);
+    take(window, 1);
+    expect(window.trusted).toBe(after);
   }
-  expect(window.isLight).toBe(true);
-  window.add(LIGHT_BYTES + 1, 1);
-  expect(window.isLight).toBe(false);
-  for (let i = 1; i < LIGHT_REPLIES; i++) window.add(1, 1);
-  window.add(LIGHT_BYTES + 1, 1);
-  window.add(1, 1);
-  expect(window.isLight).toBe(false);
 });
 
 test("A reply that comes in pieces is as large as all of them", () => {
@@ -49,22 +73,22 @@ test("A reply that comes in pieces is as large as all of them", () => {
     window.addPiece(LIGHT_BYTES, 1);
     window.add(1, 1);
   }
-  expect(window.isLight).toBe(false);
+  expect(window.trusts(1)).toBe(false);
   for (let i = 0; i < LIGHT_REPLIES; i++) {
     window.addPiece(1, 1);
     window.add(1, 1);
   }
-  expect(window.isLight).toBe(true);
+  expect(window.trusts(1)).toBe(true);
   // It is told before it ends.
   window.addPiece(LIGHT_BYTES, 1);
   window.addPiece(1, 1);
-  expect(window.isLight).toBe(false);
+  expect(window.trusts(1)).toBe(false);
 });
 
 test("A split command has as many replies as parts, and their size", () => {
   const window = new ReplyWindow(1000);
   window.add(LIGHT_BYTES * LIGHT_REPLIES, LIGHT_REPLIES);
-  expect(window.isLight).toBe(true);
+  expect(window.trusts(1)).toBe(true);
   window.add((LIGHT_BYTES + 1) * 100, 100);
-  expect(window.isLight).toBe(false);
+  expect(window.trusts(1)).toBe(false);
 });

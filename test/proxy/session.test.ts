@@ -3,7 +3,6 @@
 import { expect, test } from "bun:test";
 import { HOLD_BURST_MS } from "../../src/proxy/hold.ts";
 import { OUTPUT_HOLD_BYTES } from "../../src/proxy/output-watch.ts";
-import { WINDOW_START } from "../../src/proxy/reply-window.ts";
 import { OUTPUT_PAUSE_BYTES } from "../../src/proxy/session.ts";
 import { A, B, bulk, SLOT_FOO, World } from "./machines.ts";
 
@@ -66,8 +65,8 @@ test("A reply that comes early in part goes on piece by piece when its turn come
 test("Many early replies are kept, small and large, and leave in order", async () => {
   const world = new World();
   await world.halves();
-  const client = world.lightClient();
-  for (let owed = WINDOW_START; owed < 512; owed *= 2) {
+  const client = world.lightClient(512);
+  for (let owed = client.session.window.size; owed < 512; owed *= 2) {
     client.send(...Array.from({ length: owed }, () => "GET a"));
     world.server(B).reply(bulk("small").repeat(owed));
   }
