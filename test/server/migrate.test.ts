@@ -2,7 +2,6 @@
 
 import { afterEach, describe, expect, test } from "bun:test";
 import { encodeRequest } from "../../src/resp/encoder.ts";
-import { CALL_BYTES_MAX } from "../../src/server/pick-more.ts";
 import { slotOf } from "../../src/slots/hash.ts";
 import { ask, movingServers, replyText } from "../support/moving-servers.ts";
 
@@ -387,66 +386,4 @@ test("Every increment is either in the value that moved or in the one that came 
       expect(values.slice(restart)).toEqual(Array.from({ length: 12 - restart }, (_, i) => i + 1));
     }
   }
-});
-
-describe("A call that may take several keys of a slot", () => {
-  /** Names without a tag, in the slot of the tag `t`. */
-  const names = Array.from({ length: 200_000 }, (_, i) => `k${i}`)
-    .filter((name) => slotOf(Buffer.from(name)) === slotOf(Buffer.from("{t}")))
-    .slice(0, 150);
-  const move = (port: number, keysMax: number) =>
-    ["SLOTSMGRTTAGSLOT", "127.0.0.1", port, 60_000, slotOf(Buffer.from("{t}")), keysMax] as const;
-
-  async function filled(names: readonly string[], value: string) {
-    const [source, other] = [await startServer(), await startServer()];
-    const [client, target] = [await connect(source), await connect(other)];
-    await ask(client, "MSET", ...names.flatMap((name) => [name, value]));
-    return { client, target, port: other.port };
-  }
-
-  test("moves that many, then what is left, and says so", async () => {
-    const { client, target, port } = await filled(names, "v");
-    expect(await ask(client, ...move(port, 100))).toBe("*2\r\n:100\r\n:50\r\n");
-    expect(await ask(client, "DBSIZE")).toBe(":50\r\n");
-    expect(await ask(target, "DBSIZE")).toBe(":100\r\n");
-    expect(await ask(client, ...move(port, 100))).toBe("*2\r\n:50\r\n:0\r\n");
-    expect(await ask(target, "MGET", names[0]!, names[149]!)).toBe("*2\r\n$1\r\nv\r\n$1\r\nv\r\n");
-  });
-
-  test("takes no more than fit its bytes", async () => {
-    const { client, port } = await filled(names, "v".repeat(10_000));
-    const moved = Math.ceil(CALL_BYTES_MAX / 10_000);
-    expect(await ask(client, ...move(port, 100))).toBe(`*2\r\n:${moved}\r\n:${150 - moved}\r\n`);
-  });
-
-  test("takes a large value, or the keys of a tag, by themselves", async () => {
-    const { client, port } = await filled(["{t}a", "{t}b", "{t}c"], "v");
-    expect(await ask(client, ...move(port, 2))).toBe("*2\r\n:3\r\n:0\r\n");
-    await ask(client, "MSET", names[0]!, "v".repeat(100_000), names[1]!, "v".repeat(100_000));
-    expect(await ask(client, ...move(port, 100))).toBe("*2\r\n:1\r\n:1\r\n");
-  });
-
-  test("holds back writes to each of them", async () => {
-    const target = startTarget();
-    const source = await startServer();
-    const [mover, other] = [await connect(source), await connect(source)];
-    await ask(other, "MSET", names[0]!, "1", names[1]!, "2");
-    mover.send(move(target.port, 100));
-    expect(await target.nextText()).toBe("SELECT 0");
-    expect(await target.nextText()).toContain(names[1]!);
-    other.send(["INCR", names[0]!]);
-    other.send(["INCR", names[1]!]);
-    target.reply("+OK\r\n-OOM command not allowed\r\n");
-    expect(await replyText(mover)).toBe("-ERR error on slotsrestore, migration failed\r\n");
-    expect(await replyText(other)).toBe(":2\r\n");
-    expect(await replyText(other)).toBe(":3\r\n");
-  });
-
-  test("is refused when their number is none", async () => {
-    const client = await connect(await startServer());
-    for (const keysMax of [0, 1001]) {
-      const text = `invalid number of keys = ${keysMax}, must be 1 to 1000`;
-      expect(await ask(client, ...move(1, keysMax))).toBe(`-ERR ${text}\r\n`);
-    }
-  });
 });
