@@ -33,9 +33,10 @@ export function writeDone(out: ReplyWriter, count: number): void {
  * not whole, or its text is long: then it has to be read as any reply
  */
 export function skipDone(buf: Buffer, from: number, to: number): number {
-  let at = from + DONE_HEAD.length;
-  if (at > to) return -1;
+  const digitsStart = from + DONE_HEAD.length;
+  if (digitsStart > to) return -1;
   for (let i = 0; i < DONE_HEAD.length; i++) if (buf[from + i] !== DONE_HEAD[i]) return -1;
+  let at = digitsStart;
   let length = 0;
   const digitsEnd = Math.min(to, at + DONE_LENGTH_DIGITS);
   while (at < digitsEnd && buf[at] !== CR) {
@@ -44,7 +45,7 @@ export function skipDone(buf: Buffer, from: number, to: number): number {
     length = length * 10 + digit;
   }
   const end = at + 2 + length + 2;
-  const isWhole = end <= to && buf[at] === CR && buf[at + 1] === LF;
+  const isWhole = at > digitsStart && end <= to && buf[at] === CR && buf[at + 1] === LF;
   return isWhole && buf[end - 2] === CR && buf[end - 1] === LF ? end : -1;
 }
 
