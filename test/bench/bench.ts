@@ -12,16 +12,20 @@
 
 import { programPath } from "../support/debian.ts";
 import { benchBusyTurns } from "./busy-turns.ts";
+import { benchCommands, benchJournal } from "./commands.ts";
 import { OTHER_CORE } from "./load.ts";
+import { benchMemory } from "./memory.ts";
 import { benchMigration } from "./migration.ts";
 import { benchProxies } from "./proxies.ts";
 import { Recorder } from "./record.ts";
-import { benchMemory, benchServers } from "./servers.ts";
+import { benchServers } from "./servers.ts";
 import { benchTurns } from "./turns.ts";
 
 const PARTS: Readonly<Record<string, (recorder: Recorder) => Promise<void>>> = {
   proxy: benchProxies,
   server: benchServers,
+  commands: benchCommands,
+  journal: benchJournal,
   memory: benchMemory,
   turns: benchTurns,
   "busy-turns": benchBusyTurns,

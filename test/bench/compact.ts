@@ -1,174 +1,20 @@
 /**
- * Collections of typical sizes, ours beside redis-server in the same run: what a million elements
- * take, and what a request costs.
+ * Small collections, ours beside redis-server in the same run: CPU of the server's process per
+ * request, at pipeline 16 over 8 connections, in collections of 10 and of 50; the median of the
+ * rounds. What they take in memory is a part of `npm run bench`.
  *
- *   memory  a million elements of 10-byte names and 20-byte values in collections of 10, of 100 and
- *           in one, added one by one to a server that is empty; how much more is resident and, as
- *           the server itself counts it, used
- *   CPU     of the server's process per request, at pipeline 16 over 8 connections, in collections
- *           of 10 and of 50; the median of the rounds
- *
- * `npm run build && bun run test/bench/compact.ts [memory | cpu] [elements]`
+ * `npm run build && bun run test/bench/compact.ts`
  */
 
-import { encodeRequest } from "../../src/resp/encoder.ts";
 import { createPrng } from "../support/prng.ts";
-import { cpuMs, residentBytes } from "../support/proc.ts";
+import { cpuMs } from "../support/proc.ts";
 import { type Program, Programs } from "../support/programs.ts";
-import { RespClient } from "../support/resp-client.ts";
 import { median } from "./contest.ts";
-import { MEASURED_CORE } from "./load.ts";
+import { batchOf, converse, sendAll, type Words } from "./converse.ts";
+import { ELEMENT_BYTES, MEASURED_CORE } from "./load.ts";
+import { nameOf } from "./memory.ts";
 
-const MIB = 1024 * 1024;
-const NEWLINE = 0x0a;
-const VALUE = "v".repeat(20);
-
-type Words = readonly (string | number)[];
-
-/** A name of 10 bytes. */
-function nameOf(i: number): string {
-  return `n:${String(i).padStart(8, "0")}`;
-}
-
-// -- sending ------------------------------------------------------------------------------------
-
-/**
- * Sends each batch when the one before is answered, until there are none.
- * @param next a batch of requests, and the lines their replies have together; undefined at the end
- */
-async function converse(port: number, next: () => Batch | undefined): Promise<void> {
-  const done = Promise.withResolvers<void>();
-  let owed = 0;
-  let unsent: Buffer = Buffer.alloc(0);
-  const send = (socket: Bun.Socket<undefined>): void => {
-    const taken = Math.max(0, socket.write(unsent));
-    unsent = unsent.subarray(taken);
-  };
-  const sendNext = (socket: Bun.Socket<undefined>): void => {
-    const batch = next();
-    if (batch === undefined) {
-      done.resolve();
-      return;
-    }
-    owed = batch.lines;
-    unsent = batch.bytes;
-    send(socket);
-  };
-  const socket = await Bun.connect<undefined>({
-    hostname: "127.0.0.1",
-    port,
-    socket: {
-      data(socket, chunk) {
-        if (chunk[0] === 0x2d) done.reject(new Error(`refused: ${chunk.toString("latin1")}`));
-        for (const byte of chunk) if (byte === NEWLINE) owed--;
-        if (owed === 0) sendNext(socket);
-      },
-      drain: send,
-      close: () => done.reject(new Error("connection lost")),
-      error: (_, error) => done.reject(error),
-    },
-  });
-  sendNext(socket);
-  await done.promise;
-  done.promise.catch(() => {});
-  socket.end();
-}
-
-interface Batch {
-  readonly bytes: Buffer;
-  /** Of the replies. */
-  readonly lines: number;
-}
-
-function batchOf(requests: readonly Words[], linesEach: number): Batch {
-  const bytes = Buffer.concat(requests.map((words) => encodeRequest(words)));
-  return { bytes, lines: requests.length * linesEach };
-}
-
-/** Requests 0 to `count` - 1, each answered by one line, in batches. */
-async function sendAll(port: number, count: number, request: (i: number) => Words): Promise<void> {
-  let at = 0;
-  await converse(port, () => {
-    if (at === count) return undefined;
-    const first = at;
-    at = Math.min(count, at + 1000);
-    return batchOf(
-      Array.from({ length: at - first }, (_, i) => request(first + i)),
-      1,
-    );
-  });
-}
-
-// -- memory -------------------------------------------------------------------------------------
-
-interface Shape {
-  readonly name: string;
-  /** Adds an element to the collection named `key`. */
-  add(key: string, i: number): Words;
-}
-
-const SHAPES: readonly Shape[] = [
-  { name: "hash", add: (key, i) => ["HSET", key, nameOf(i), VALUE] },
-  { name: "set", add: (key, i) => ["SADD", key, nameOf(i)] },
-  { name: "set of integers", add: (key, i) => ["SADD", key, 1_000_000 + i] },
-  { name: "zset", add: (key, i) => ["ZADD", key, i, nameOf(i)] },
-  { name: "zset, fractions", add: (key, i) => ["ZADD", key, i + 0.1, nameOf(i)] },
-  { name: "list", add: (key) => ["RPUSH", key, VALUE] },
-];
-
-async function usedMemory(port: number): Promise<number> {
-  const client = await RespClient.connect(port);
-  const info = String(await client.call("INFO", "memory"));
-  client.close();
-  return Number(/^used_memory:(\d+)/m.exec(info)?.[1]);
-}
-
-/** Bytes that came to be resident, and used, by the requests. */
-async function growth(
-  program: Program,
-  count: number,
-  request: (i: number) => Words,
-): Promise<readonly [resident: number, used: number]> {
-  // What a server makes at its first requests is not the elements'.
-  await sendAll(program.port, 20_000, (i) => ["SET", `warm:${i % 100}`, "1"]);
-  const resident = residentBytes(program.pid);
-  const used = await usedMemory(program.port);
-  await sendAll(program.port, count, request);
-  return [residentBytes(program.pid) - resident, (await usedMemory(program.port)) - used];
-}
-
-async function benchMemory(elements: number): Promise<void> {
-  const rows: (readonly [string, (i: number) => Words])[] = [
-    ["strings", (i) => ["SET", nameOf(i), VALUE]],
-  ];
-  for (const { name, add } of SHAPES) {
-    for (const size of [10, 100, elements]) {
-      const collections = elements / size;
-      // One element to each in turn: no block has the one that was made just before beside it.
-      const request = (i: number): Words =>
-        add(`k:${i % collections}`, Math.floor(i / collections));
-      rows.push([`${name} of ${size}`, request]);
-    }
-  }
-  process.stdout.write(
-    `${"memory, MiB".padEnd(28)} ours (used)     redis (used)    ratio (used)\n`,
-  );
-  for (const [name, request] of rows) {
-    await using programs = new Programs();
-    const ours = await growth(await programs.server({ core: MEASURED_CORE }), elements, request);
-    const redis = await growth(await programs.redis({ core: MEASURED_CORE }), elements, request);
-    const shown = [ours, redis].map(
-      ([resident, used]) =>
-        `${(resident / MIB).toFixed(1).padStart(6)} (${(used / MIB).toFixed(1)})`,
-    );
-    const ratio = `${(ours[0] / redis[0]).toFixed(2)} (${(ours[1] / redis[1]).toFixed(2)})`;
-    process.stdout.write(
-      `${name.padEnd(28)} ${shown[0]!.padEnd(15)} ${shown[1]!.padEnd(15)} ${ratio}\n`,
-    );
-  }
-}
-
-// -- CPU ----------------------------------------------------------------------------------------
+const VALUE = "v".repeat(ELEMENT_BYTES);
 
 const COLLECTIONS = 10_000;
 const CONNECTIONS = 8;
@@ -257,6 +103,4 @@ async function benchCpu(): Promise<void> {
   }
 }
 
-const [what = "all", elements = "1000000"] = process.argv.slice(2);
-if (what !== "cpu") await benchMemory(Number(elements));
-if (what !== "memory") await benchCpu();
+await benchCpu();

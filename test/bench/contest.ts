@@ -4,9 +4,9 @@
  */
 
 import { cpuMs } from "../support/proc.ts";
-import { ROUNDS, type Runs, type TestName } from "./load.ts";
+import type { PipelineRun, Runs, TestName } from "./load.ts";
 import type { Recorder } from "./record.ts";
-import { type LoadReport, runLoad } from "./redis-benchmark.ts";
+import { type LoadReport, type LoadRun, runLoad } from "./redis-benchmark.ts";
 
 export interface Peer {
   readonly name: string;
@@ -26,6 +26,12 @@ export interface Result extends LoadReport {
   readonly cpuSeconds: number;
 }
 
+/** One run of one peer. */
+interface Measured {
+  readonly report: LoadReport;
+  readonly usedMs: number;
+}
+
 /** @param title what progress lines and raw files begin with */
 export async function contest(
   title: string,
@@ -33,45 +39,65 @@ export async function contest(
   runs: Runs,
   recorder: Recorder,
 ): Promise<readonly Result[]> {
+  if (runs.warmUp !== undefined) {
+    recorder.progress(`${title}: warming up`);
+    for (const test of runs.tests) {
+      for (const peer of peers) await measure(peer, runOf(runs, runs.warmUp, test));
+    }
+  }
   const results: Result[] = [];
-  for (const { pipeline, requests } of runs.pipelines) {
-    const reports = new Map<string, { report: LoadReport; cpuMicros: number }[]>();
-    for (let round = 0; round < ROUNDS; round++) {
-      recorder.progress(`${title}: pipeline ${pipeline}, round ${round + 1} of ${ROUNDS}`);
+  for (const pipelineRun of runs.pipelines) {
+    const { pipeline } = pipelineRun;
+    const measured = new Map<string, Measured[]>();
+    for (let round = 0; round < runs.rounds; round++) {
+      recorder.progress(`${title}: pipeline ${pipeline}, round ${round + 1} of ${runs.rounds}`);
       for (const test of runs.tests) {
         for (const peer of peers) {
-          const before = peer.pid === undefined ? 0 : cpuMs(peer.pid);
-          const run = { test, pipeline, requests, keySpace: runs.keySpace };
-          const { report, raw } = await runLoad(peer.port, run);
-          const usedMs = peer.pid === undefined ? 0 : cpuMs(peer.pid) - before;
+          const { raw, ...figures } = await measure(peer, runOf(runs, pipelineRun, test));
+          const { usedMs } = figures;
           recorder.raw(`${title}-${peer.name}-${test}-P${pipeline}-${round}`, raw, { usedMs });
           const key = `${peer.name} ${test}`;
-          const entry = { report, cpuMicros: (usedMs * 1000) / requests };
-          reports.set(key, [...(reports.get(key) ?? []), entry]);
+          measured.set(key, [...(measured.get(key) ?? []), figures]);
         }
       }
     }
     for (const test of runs.tests) {
       for (const peer of peers) {
-        const rounds = reports.get(`${peer.name} ${test}`)!;
-        const medianOf = (figure: keyof LoadReport): number =>
-          median(rounds.map(({ report }) => report[figure]));
-        const cpuRounds = peer.pid === undefined ? [] : rounds.map(({ cpuMicros }) => cpuMicros);
-        results.push({
-          peer: peer.name,
-          test,
-          pipeline,
-          cpuRounds,
-          cpuSeconds: (cpuRounds.reduce((sum, micros) => sum + micros, 0) * requests) / 1e6,
-          requestsPerSecond: medianOf("requestsPerSecond"),
-          p50Ms: medianOf("p50Ms"),
-          p99Ms: medianOf("p99Ms"),
-          p999Ms: medianOf("p999Ms"),
-        });
+        const rounds = measured.get(`${peer.name} ${test}`)!;
+        results.push(resultOf(peer, runOf(runs, pipelineRun, test), rounds));
       }
     }
   }
   return results;
+}
+
+function runOf(runs: Runs, { pipeline, requests }: PipelineRun, test: TestName): LoadRun {
+  const { fewer = 1, keySpace = runs.keySpace } = runs.exceptions?.[test] ?? {};
+  const { valueBytes } = runs;
+  return { test, pipeline, requests: Math.ceil(requests / fewer), keySpace, valueBytes };
+}
+
+async function measure(peer: Peer, run: LoadRun): Promise<Measured & { readonly raw: string }> {
+  const before = peer.pid === undefined ? 0 : cpuMs(peer.pid);
+  const { report, raw } = await runLoad(peer.port, run);
+  return { report, raw, usedMs: peer.pid === undefined ? 0 : cpuMs(peer.pid) - before };
+}
+
+function resultOf(peer: Peer, run: LoadRun, rounds: readonly Measured[]): Result {
+  const medianOf = (figure: keyof LoadReport): number =>
+    median(rounds.map(({ report }) => report[figure]));
+  const usedMs = peer.pid === undefined ? [] : rounds.map((round) => round.usedMs);
+  return {
+    peer: peer.name,
+    test: run.test,
+    pipeline: run.pipeline,
+    cpuRounds: usedMs.map((ms) => (ms * 1000) / run.requests),
+    cpuSeconds: usedMs.reduce((sum, ms) => sum + ms, 0) / 1000,
+    requestsPerSecond: medianOf("requestsPerSecond"),
+    p50Ms: medianOf("p50Ms"),
+    p99Ms: medianOf("p99Ms"),
+    p999Ms: medianOf("p999Ms"),
+  };
 }
 
 export function median(values: readonly number[]): number {

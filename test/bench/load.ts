@@ -22,20 +22,64 @@ export const VALUE_BYTES = 32;
 export const KEY_BYTES = 16;
 export const ROUNDS = 5;
 
-export type TestName = "SET" | "GET" | "INCR";
+/**
+ * What redis-benchmark runs when it is not told what to run, in its order, which matters: LPUSH and
+ * RPUSH put in what LPOP and RPOP take out, SADD what SPOP and ZADD what ZPOPMIN takes.
+ */
+export const DEFAULT_TESTS = [
+  "PING_INLINE",
+  "PING_MBULK",
+  "SET",
+  "GET",
+  "INCR",
+  "LPUSH",
+  "RPUSH",
+  "LPOP",
+  "RPOP",
+  "SADD",
+  "HSET",
+  "SPOP",
+  "ZADD",
+  "ZPOPMIN",
+  "LRANGE_100",
+  "LRANGE_300",
+  "LRANGE_500",
+  "LRANGE_600",
+  "MSET",
+] as const;
+export type TestName = (typeof DEFAULT_TESTS)[number];
+
+/** Where a test differs from the others of its runs. */
+export interface Exception {
+  /** So many times fewer requests, as each takes longer. */
+  readonly fewer?: number;
+  readonly keySpace?: number;
+}
 
 export interface Runs {
   readonly tests: readonly TestName[];
   /** Keys are drawn evenly from this many; each of them exists before the first run. */
   readonly keySpace: number;
+  readonly valueBytes: number;
+  readonly rounds: number;
   /** One entry per pipeline length: requests of one run, enough for about a second of CPU. */
-  readonly pipelines: readonly { readonly pipeline: number; readonly requests: number }[];
+  readonly pipelines: readonly PipelineRun[];
+  /** Before the first round every peer goes through every test like this, unmeasured. */
+  readonly warmUp?: PipelineRun;
+  readonly exceptions?: Readonly<Partial<Record<TestName, Exception>>>;
+}
+
+export interface PipelineRun {
+  readonly pipeline: number;
+  readonly requests: number;
 }
 
 /** Every proxy stands before the same two stock redis-servers, with one thread. */
 export const PROXY_RUNS: Runs = {
   tests: ["SET", "GET"],
   keySpace: 100_000,
+  valueBytes: VALUE_BYTES,
+  rounds: ROUNDS,
   pipelines: [
     { pipeline: 1, requests: 100_000 },
     { pipeline: 32, requests: 1_000_000 },
@@ -46,10 +90,52 @@ export const PROXY_RUNS: Runs = {
 export const SERVER_RUNS: Runs = {
   tests: ["SET", "GET", "INCR"],
   keySpace: 1_000_000,
+  valueBytes: VALUE_BYTES,
+  rounds: ROUNDS,
   pipelines: [
     { pipeline: 1, requests: 150_000 },
     { pipeline: 32, requests: 1_200_000 },
   ],
+};
+
+/** Elements of sets and sorted sets are hardly ever drawn twice, so that one is added each time. */
+const ONCE = { keySpace: 1_000_000_000 };
+
+/**
+ * The default tests, values of 3 bytes as by default; without -r, every request would be about the
+ * same key and element. A young process is no measure: until a handler is compiled, a request of it
+ * costs several times as much.
+ */
+export const COMMAND_RUNS: Runs = {
+  tests: DEFAULT_TESTS,
+  keySpace: 100_000,
+  valueBytes: 3,
+  rounds: 3,
+  pipelines: [
+    { pipeline: 1, requests: 60_000 },
+    { pipeline: 16, requests: 400_000 },
+  ],
+  warmUp: { pipeline: 32, requests: 600_000 },
+  exceptions: {
+    SADD: ONCE,
+    ZADD: ONCE,
+    // Fields are new as often as not.
+    HSET: { keySpace: 2_000_000 },
+    MSET: { fewer: 4 },
+    LRANGE_100: { fewer: 5 },
+    LRANGE_300: { fewer: 10 },
+    LRANGE_500: { fewer: 15 },
+    LRANGE_600: { fewer: 20 },
+  },
+};
+/** Elements that list, set and sorted set have beyond those that are put in and taken out. */
+export const SURPLUS_ELEMENTS = 10_000;
+
+/** Those that change something, with an append-only file synced each second. */
+export const JOURNAL_RUNS: Runs = {
+  ...COMMAND_RUNS,
+  tests: DEFAULT_TESTS.filter((test) => !/^(PING|GET|LRANGE)/.test(test)),
+  pipelines: [{ pipeline: 16, requests: 400_000 }],
 };
 
 /** twemproxy's pool: one connection per server, as ours; no ejection, so that no request is lost. */
@@ -62,8 +148,12 @@ export const NUTCRACKER_POOL = [
   "  auto_eject_hosts: false",
 ].join("\n");
 
-/** Memory: this many keys of KEY_BYTES with VALUE_BYTES, then what is resident. */
-export const MEMORY_KEYS = 1_000_000;
+/** Memory: this many keys, or elements of collections of each of these sizes. */
+export const MEMORY_ENTRIES = 1_000_000;
+export const MEMORY_SIZES = [10, 100, MEMORY_ENTRIES];
+/** Of fields, members and elements of lists; of keys and their values see above. */
+export const MEMBER_BYTES = 10;
+export const ELEMENT_BYTES = 20;
 
 /** Turns: the longest one while the server is loaded from empty to this many keys. */
 export const TURN_KEYS = 5_000_000;
@@ -117,7 +207,17 @@ export const TARGETS = {
     [1, 1.1],
     [32, 0.9],
   ]),
+  /** Of the default tests together, by pipeline: the median of their ratios, and the worst. */
+  commands: new Map([
+    [1, { median: 1.1, worst: 1.3 }],
+    [16, { median: 0.9, worst: 1.5 }],
+  ]),
+  /** The median of those that change something, while an append-only file is kept. */
+  journal: 1.0,
+  /** A million keys, all that is resident. */
   memory: 0.9,
+  /** What a million entries of a type add to what is resident. */
+  memoryOfType: 1.1,
   /** CPU milliseconds of one turn of the server's loop. */
   turnMs: 10,
   /** Time per key of 32 bytes: 1.5 times as many keys a second as MIGRATE moves. */

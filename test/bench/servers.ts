@@ -1,14 +1,11 @@
-/** Our server beside redis-server: CPU per request, memory, and the longest turn while loading. */
+/** Our server beside redis-server: CPU per request of SET, GET and INCR on a million keys. */
 
-import { residentBytes } from "../support/proc.ts";
 import { Programs } from "../support/programs.ts";
 import { contest, type Peer, ratioOf } from "./contest.ts";
 import { COUNTERS, fill, KEYS } from "./fill.ts";
-import { MEASURED_CORE, MEMORY_KEYS, SERVER_RUNS, TARGETS } from "./load.ts";
+import { MEASURED_CORE, SERVER_RUNS, TARGETS } from "./load.ts";
 import { resultTable } from "./proxies.ts";
 import type { Recorder } from "./record.ts";
-
-const MIB = 1024 * 1024;
 
 export async function benchServers(recorder: Recorder): Promise<void> {
   recorder.progress("servers: starting");
@@ -35,35 +32,4 @@ export async function benchServers(recorder: Recorder): Promise<void> {
       });
     }
   }
-}
-
-export async function benchMemory(recorder: Recorder): Promise<void> {
-  recorder.progress("memory: starting");
-  await using programs = new Programs();
-  const ours = await programs.server({ core: MEASURED_CORE });
-  const redis = await programs.redis({ core: MEASURED_CORE });
-  const rows: string[][] = [];
-  const resident = new Map<string, number>();
-  for (const [name, program] of [
-    ["codis", ours],
-    ["redis-server", redis],
-  ] as const) {
-    const empty = residentBytes(program.pid);
-    await fill(program.port, MEMORY_KEYS);
-    const full = residentBytes(program.pid);
-    resident.set(name, full);
-    rows.push([name, (empty / MIB).toFixed(1), (full / MIB).toFixed(1)]);
-  }
-  recorder.raw("memory", JSON.stringify(rows), {});
-  recorder.tables.push({
-    title: `Resident memory, ${MEMORY_KEYS} keys`,
-    heading: ["of", "empty MiB", "full MiB"],
-    rows,
-  });
-  recorder.verdicts.push({
-    what: `memory of ${MEMORY_KEYS} keys, codis / redis-server`,
-    measured: resident.get("codis")! / resident.get("redis-server")!,
-    limit: TARGETS.memory,
-    unit: "x",
-  });
 }
