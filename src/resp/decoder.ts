@@ -25,7 +25,7 @@ import {
 } from "../base/bytes.ts";
 import { encodeRequest } from "./encoder.ts";
 import { joinChunk } from "./gather.ts";
-import { splitQuoted, splitSpaces } from "./inline.ts";
+import { encodePlainWords, findPlainWords, splitQuoted, splitSpaces } from "./inline.ts";
 import {
   type Dialect,
   PROXY_LIMITS,
@@ -306,6 +306,10 @@ export class RequestDecoder {
     const hasCr = lineEnd > from && raw[lineEnd - 1] === CR;
     if (!hasCr && !this.#isServer) return this.#fail("expected CRLF after inline request");
     const to = hasCr ? lineEnd - 1 : lineEnd;
+    if (this.#isServer) {
+      const count = findPlainWords(raw, from, to, this.args);
+      if (count >= 0) return this.#takePlain(raw, count, lineEnd);
+    }
     const words = this.#isServer ? splitQuoted(raw, from, to) : splitSpaces(raw, from, to);
     if (words === undefined) return this.#fail("unbalanced quotes in request");
     if (words.length === 0 && to > from && !this.#isServer) return this.#fail("blank request");
@@ -313,6 +317,18 @@ export class RequestDecoder {
     if (words.length === 0) return CONTINUE;
     if (words.length > this.#limits.arguments) return this.#fail("invalid multibulk length");
     this.#rewrite(words);
+    return REQUEST_READY;
+  }
+
+  /** READY, or CONTINUE when there are none: `count` words of `raw`, whose places are in `args`. */
+  #takePlain(raw: Buffer, count: number, lineEnd: number): StepStatus {
+    this.#finish(lineEnd + 1);
+    if (count === 0) return CONTINUE;
+    if (count > this.#limits.arguments) return this.#fail("invalid multibulk length");
+    this.buf = encodePlainWords(raw, this.args, count);
+    this.start = 0;
+    this.end = this.buf.length;
+    this.argc = count;
     return REQUEST_READY;
   }
 

@@ -71,7 +71,7 @@ function argBytes(arg: string | Buffer | number): number {
 }
 
 /** Writes `<type>N\r\n`; returns the index after it. */
-function writeLengthLine(type: number, n: number, dst: Buffer, at: number): number {
+export function writeLengthLine(type: number, n: number, dst: Buffer, at: number): number {
   dst[at] = type;
   const end = writeInteger(n, dst, at + 1);
   dst[end] = CR;
@@ -84,6 +84,14 @@ function writeText(text: string, dst: Buffer, at: number): number {
   if (text.length > TEXT_LOOP_CHARS) return at + dst.latin1Write(text, at, text.length);
   for (let i = 0; i < text.length; i++) dst[at + i] = text.charCodeAt(i);
   return at + text.length;
+}
+
+function hasLineBreak(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === CR || code === LF) return true;
+  }
+  return false;
 }
 
 /**
@@ -273,7 +281,7 @@ export class ReplyWriter {
   }
 
   #textLine(type: number, text: string): void {
-    const clean = /[\r\n]/.test(text) ? text.replace(/[\r\n]/g, " ") : text;
+    const clean = hasLineBreak(text) ? text.replace(/[\r\n]/g, " ") : text;
     this.reserve(clean.length + 3);
     this.buf[this.length] = type;
     this.#endLine(writeText(clean, this.buf, this.length + 1));

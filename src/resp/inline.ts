@@ -1,17 +1,21 @@
 /**
- * Pure: inline requests, a line of words as a person types it. Rare, so this side allocates: words
- * come out as Buffers, and `RequestDecoder` rewrites them as the RESP array they stand for.
+ * Pure: inline requests, a line of words as a person types it. `RequestDecoder` rewrites them as
+ * the RESP array they stand for. Lines of a few words without quotes, what programs send, take one
+ * allocation, that array; the others are rare, and their words come out as Buffers.
  *
  * Sources: Redis 7.0 sds.c `sdssplitargs` (server), Codis pkg/proxy/redis/decoder.go
  * `decodeSingleLineMultiBulk` (proxy).
  */
 
-import { indexOfByte, lowerByte } from "../base/bytes.ts";
+import { copyBytes, digitCount, indexOfByte, lowerByte } from "../base/bytes.ts";
+import { writeLengthLine } from "./encoder.ts";
 
 const TAB = 0x09;
 const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;
+const STAR = 0x2a;
+const DOLLAR = 0x24;
 const DOUBLE_QUOTE = 0x22;
 const SINGLE_QUOTE = 0x27;
 const BACKSLASH = 0x5c;
@@ -84,6 +88,52 @@ export function splitQuoted(buf: Buffer, from: number, to: number): Buffer[] | u
     if (quote !== 0) return undefined;
     words.push(text.subarray(start, length));
   }
+}
+
+/**
+ * The same for a line without quotes and NUL: word i becomes buf[words[2i], words[2i + 1]).
+ * @returns how many words; -1 when the line has such bytes, or more words than there is room for
+ */
+export function findPlainWords(buf: Buffer, from: number, to: number, words: Int32Array): number {
+  let count = 0;
+  let at = from;
+  for (;;) {
+    while (at < to && isBlank(buf[at]!)) at++;
+    if (at === to) return count;
+    if (2 * count === words.length) return -1;
+    words[2 * count] = at;
+    for (; at < to && !endsWord(buf[at]!); at++) {
+      const byte = buf[at]!;
+      if (byte === DOUBLE_QUOTE || byte === SINGLE_QUOTE || byte === 0) return -1;
+    }
+    words[2 * count++ + 1] = at;
+  }
+}
+
+/**
+ * The RESP array of such words.
+ * @param words where they lie in `buf`; changed to where they lie in the array
+ */
+export function encodePlainWords(buf: Buffer, words: Int32Array, count: number): Buffer {
+  let bytes = digitCount(count) + 3;
+  for (let i = 0; i < count; i++) {
+    const length = words[2 * i + 1]! - words[2 * i]!;
+    bytes += digitCount(length) + length + 5;
+  }
+  const request = Buffer.allocUnsafeSlow(bytes);
+  let at = writeLengthLine(STAR, count, request, 0);
+  for (let i = 0; i < count; i++) {
+    const from = words[2 * i]!;
+    const to = words[2 * i + 1]!;
+    at = writeLengthLine(DOLLAR, to - from, request, at);
+    copyBytes(buf, from, to, request, at);
+    words[2 * i] = at;
+    at += to - from;
+    words[2 * i + 1] = at;
+    request[at++] = CR;
+    request[at++] = LF;
+  }
+  return request;
 }
 
 /** Fewer than are skipped before a word and taken behind a quote; Redis makes this difference. */

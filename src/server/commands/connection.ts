@@ -5,6 +5,7 @@
 
 import { timingSafeEqual } from "node:crypto";
 import { REDIS_VERSION } from "../../commands/redis-version.ts";
+import { PONG } from "../../resp/reply.ts";
 import {
   argBytes,
   argEnd,
@@ -139,7 +140,7 @@ function replyHello(call: Call, asksForMap: boolean): void {
 
 function ping(call: Call): void {
   if (call.argc > 2) throw new ReplyError(wrongArity("PING"));
-  if (call.argc === 1) call.out.simple("PONG");
+  if (call.argc === 1) call.out.raw(PONG);
   else call.out.bulk(call.buf, argStart(call, 1), argEnd(call, 1));
 }
 
