@@ -8,6 +8,7 @@ import {
   argBytes,
   argEnd,
   argStart,
+  argView,
   type Call,
   failSyntax,
   type Handler,
@@ -99,6 +100,8 @@ function move(call: Call): void {
   call.out.integer(1);
 }
 
+/** Behind a bulk. */
+const CRLF_BYTES = 2;
 /** Members in one propagated SREM. */
 const REMOVED_MAX = 1024;
 
@@ -112,8 +115,9 @@ function pop(call: Call): void {
     return;
   }
   const head = entryValueWord(call.arena, entry);
-  if (wanted >= setLength(call.arena, head)) popAll(call, entry, head);
-  else popSome(call, entry, head, wanted);
+  if (wanted < 0) popOne(call, entry, head);
+  else if (wanted >= setLength(call.arena, head)) popAll(call, entry, head);
+  else popSome(call, head, wanted);
 }
 
 function popAll(call: Call, entry: number, head: number): void {
@@ -123,12 +127,25 @@ function popAll(call: Call, entry: number, head: number): void {
   call.propagateAs = [["DEL", argBytes(call, 1)]];
 }
 
-/**
- * Pops `wanted` members, fewer than there are; -1 pops one that is not in an array, even the last.
- */
-function popSome(call: Call, entry: number, head: number, wanted: number): void {
-  const count = wanted < 0 ? 1 : wanted;
-  if (wanted >= 0) call.out.array(count);
+/** Pops one member, be it the last. */
+function popOne(call: Call, entry: number, head: number): void {
+  const { arena, out } = call;
+  setRandom(arena, head, Math.random, member);
+  out.bulk(member.bytes, member.start, member.end);
+  // Its name in the set ends with it; what the reply has of it stays.
+  const end = out.length - CRLF_BYTES;
+  const start = end - (member.end - member.start);
+  setRemove(arena, head, out.buf, start, end);
+  if (call.server.journal !== undefined) {
+    call.propagateAs = [["SREM", argView(call, 1), out.buf.subarray(start, end)]];
+  }
+  if (setLength(arena, head) === 0) call.db.remove(entry);
+  call.dirty++;
+}
+
+/** Pops `count` members, fewer than there are, at least one. */
+function popSome(call: Call, head: number, count: number): void {
+  call.out.array(count);
   const commands: PropagatedCommand[] = [];
   const key = argBytes(call, 1);
   let removed: Buffer[] = [];
@@ -142,7 +159,6 @@ function popSome(call: Call, entry: number, head: number, wanted: number): void 
     commands.push(["SREM", key, ...removed]);
     removed = [];
   }
-  if (setLength(call.arena, head) === 0) call.db.remove(entry);
   call.dirty += count;
   // Who replays it must remove the same members.
   call.propagateAs = commands;

@@ -97,26 +97,39 @@ export function headAndTableBytes(arena: Arena, head: number, samples: number): 
   return arena.capacity(head) + tableBytes(arena, headBody(arena, head), samples);
 }
 
-/** Chains of this length are taken whenever they are met, shorter ones in proportion. */
-const FAIR_CHAIN = 8;
+/** Places of a bucket that are drawn from, while there are more entries than half the buckets. */
+const PLACES_DENSE = 5;
+/** And when there are fewer: after removals a table keeps up to four buckets per entry. */
+const PLACES_SPARSE = 3;
 
 /**
- * An entry at random, all with the same chance (but for those in chains longer than FAIR_CHAIN,
- * which are rare). The dictionary is not empty.
+ * An entry at random: a bucket and a place in its chain are drawn until there is one. All have the
+ * same chance but for those in chains longer than the places, which share the last place: less
+ * than one in a hundred. The dictionary is not empty.
  * @param random gives [0, 1)
  */
 export function tableRandom(arena: Arena, dict: number, random: () => number): number {
   const buckets = dictBuckets(arena, dict);
+  const places = dictCount(arena, dict) * 2 > buckets ? PLACES_DENSE : PLACES_SPARSE;
   for (;;) {
-    const first = dictBucket(arena, dict, Math.floor(random() * buckets));
-    let length = 0;
-    for (let entry = first; entry !== 0; entry = entryNext(arena, entry)) length++;
-    if (random() * FAIR_CHAIN >= length) continue;
-    let entry = first;
-    for (let skip = Math.floor(random() * length); skip > 0; skip--)
-      entry = entryNext(arena, entry);
-    return entry;
+    const drawn = Math.floor(random() * buckets * places);
+    const bucket = Math.floor(drawn / places);
+    const place = drawn - bucket * places;
+    let entry = dictBucket(arena, dict, bucket);
+    for (let i = 0; i < place && entry !== 0; i++) entry = entryNext(arena, entry);
+    if (entry === 0) continue;
+    return place < places - 1 ? entry : randomOfRest(arena, entry, random);
   }
+}
+
+/** `entry` or one of those behind it in its chain. */
+function randomOfRest(arena: Arena, first: number, random: () => number): number {
+  let length = 0;
+  for (let entry = first; entry !== 0; entry = entryNext(arena, entry)) length++;
+  let entry = first;
+  if (length === 1) return entry;
+  for (let skip = Math.floor(random() * length); skip > 0; skip--) entry = entryNext(arena, entry);
+  return entry;
 }
 
 /**

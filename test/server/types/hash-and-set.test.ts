@@ -154,4 +154,30 @@ describe("A set", () => {
     } while (cursor !== 0);
     expect(scanned).toEqual(picked);
   });
+
+  test("picks all members about as often, also after most of them were removed", () => {
+    const random = createPrng();
+    const fraction = () => random.int(2 ** 30) / 2 ** 30;
+    const arena = new Arena();
+    const head = createSet(arena);
+    // Between two powers of two, so that some buckets are split already and others are not.
+    for (let i = 0; i < 1500; i++) setAdd(arena, head, bytesOf(`m${i}`), 0, `m${i}`.length);
+    const member = createByteRange();
+    for (const left of [1500, 700, 400]) {
+      for (let i = setLength(arena, head) - 1; i >= left; i--) {
+        setRemove(arena, head, bytesOf(`m${i}`), 0, `m${i}`.length);
+      }
+      const picks = new Map<string, number>();
+      for (let i = 0; i < left * 200; i++) {
+        setRandom(arena, head, fraction, member);
+        picks.set(textOf(member), (picks.get(textOf(member)) ?? 0) + 1);
+      }
+      // 40 % is more than five standard deviations; those far down in a chain are further away.
+      const far = [...picks.values()].filter((times) => Math.abs(times - 200) > 80).length;
+      expect([picks.size, far < left / 25], `seed ${random.seed}, far ${far}`).toEqual([
+        left,
+        true,
+      ]);
+    }
+  });
 });
