@@ -20,6 +20,7 @@ import { formatDouble } from "../double.ts";
 import { NUMKEYS_ERROR, POP_COUNT_ERROR, ReplyError } from "../replies.ts";
 import { ZSET } from "../types/value-type.ts";
 import {
+  MEMBER_ADDED,
   SCORE_SAME,
   ZsetWalk,
   zsetLength,
@@ -42,6 +43,9 @@ import {
 import type { ElementsKind } from "./elements.ts";
 import { pickRandom } from "./picks.ts";
 import { scanCollection } from "./scan.ts";
+
+const PLUS = 0x2b;
+const NINE = 0x39;
 
 const walk = new ZsetWalk();
 
@@ -113,6 +117,28 @@ function nextScore(call: Call, head: number, i: number, options: AddOptions): nu
   if (Number.isNaN(score)) throw NOT_A_NUMBER_ERROR;
   if ((options.ifGreater && score <= old) || (options.ifLess && score >= old)) return NaN;
   return score;
+}
+
+/** Argument `i` begins with a digit, a sign or a point, as no option does. */
+function beginsScore(call: Call, i: number): boolean {
+  const byte = call.buf[argStart(call, i)]!;
+  return byte >= PLUS && byte <= NINE;
+}
+
+/** ZADD without options of a score and a member: nearly every one, and nothing is allocated. */
+function addOne(call: Call): void {
+  const score = argDouble(call, 2);
+  checkMemberLengths(call, 3, 2);
+  const head = headToGrow(call, 1, ZSET, writeTyped(call, 1, ZSET));
+  const { arena, buf } = call;
+  const done = zsetSet(arena, head, buf, argStart(call, 3), argEnd(call, 3), score + 0);
+  if (done !== SCORE_SAME) call.dirty++;
+  call.out.integer(done === MEMBER_ADDED ? 1 : 0);
+}
+
+function add(call: Call): void {
+  if (call.argc === 4 && beginsScore(call, 2)) addOne(call);
+  else addWith(call, readAddOptions(call));
 }
 
 function addWith(call: Call, options: AddOptions): void {
@@ -291,7 +317,7 @@ const MEMBERS: ElementsKind = {
 };
 
 export const ZSET_HANDLERS = {
-  ZADD: (call) => addWith(call, readAddOptions(call)),
+  ZADD: add,
   ZCARD: length,
   ZINCRBY: (call) => addWith(call, INCREMENT),
   ZMPOP: popFromFirstOf,

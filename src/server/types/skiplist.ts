@@ -337,7 +337,7 @@ export function countBelowMember(
 }
 
 /** Finds the path to the node of `rank`, 0 .. count - 1. */
-function seekRank(arena: Arena, header: number, rank: number): void {
+export function seekRank(arena: Arena, header: number, rank: number): void {
   let node = header;
   let passed = 0;
   for (let level = levelsOf(arena, header) - 1; level >= 0; level--) {
@@ -361,22 +361,13 @@ export function nodeAtRank(arena: Arena, header: number, rank: number): number {
 }
 
 /**
- * Removes and frees `count` nodes from `rank` on, all of which exist.
- * @param drop is given each node's entry
+ * Removes and frees the node that `seekRank` found; after it the one behind it is found.
+ * @returns its entry
  */
-export function removeRanks(
-  arena: Arena,
-  header: number,
-  rank: number,
-  count: number,
-  drop: (entry: number) => void,
-): void {
-  seekRank(arena, header, rank);
-  for (let i = 0; i < count; i++) {
-    const entry = nodeEntry(arena, nodeAfter(arena, path[0]!));
-    removeAfterPath(arena, header);
-    drop(entry);
-  }
+export function removeNext(arena: Arena, header: number): number {
+  const entry = nodeEntry(arena, nodeAfter(arena, path[0]!));
+  removeAfterPath(arena, header);
+  return entry;
 }
 
 /** Bytes of the header and, judged by the first `samples` nodes (0: all), of the nodes. */

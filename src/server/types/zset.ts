@@ -71,8 +71,9 @@ import {
   nodeEntry,
   nodeScore,
   rankOf,
+  removeNext,
   removeNode,
-  removeRanks,
+  seekRank,
   skiplistBytes,
 } from "./skiplist.ts";
 import { memberHash, showName, TableWalk, tableBytes, tableRandom } from "./table.ts";
@@ -283,10 +284,13 @@ export function zsetRemoveRanks(arena: Arena, head: number, rank: number, count:
     return;
   }
   const dict = headBody(arena, head);
-  removeRanks(arena, headSecond(arena, head), rank, count, (entry) => {
+  const skiplist = headSecond(arena, head);
+  seekRank(arena, skiplist, rank);
+  for (let i = 0; i < count; i++) {
+    const entry = removeNext(arena, skiplist);
     dictRemove(arena, dict, entry);
     arena.free(entry);
-  });
+  }
 }
 
 /**
