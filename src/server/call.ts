@@ -18,6 +18,7 @@ import { parseDouble } from "./double.ts";
 import type { Keyspace } from "./keyspace.ts";
 import { NOT_FLOAT_ERROR, NOT_INTEGER_ERROR, SYNTAX_ERROR, WRONG_TYPE_ERROR } from "./replies.ts";
 import type { ServerState } from "./state.ts";
+import { createWarmKeys, takeKeysOf } from "./warm.ts";
 
 /** A command as words, for the append-only file and replicas. */
 export type PropagatedCommand = readonly (string | Buffer | number)[];
@@ -122,6 +123,19 @@ export function lookupRead(call: Call, i: number): number {
 /** The key in argument `i` for writing: its entry, or 0. */
 export function lookupWrite(call: Call, i: number): number {
   return call.db.lookupWrite(call.buf, call.args[2 * i]!, call.args[2 * i + 1]!);
+}
+
+const severalKeys = createWarmKeys();
+
+/**
+ * Before the keys in arguments `first`, `first + step`, ... are looked up in this order: see
+ * warm.ts.
+ * @returns for how many of them that holds, at least 1
+ */
+export function warmKeys(call: Call, first: number, step: number): number {
+  const count = takeKeysOf(severalKeys, call.buf, call.args, call.argc, first, step);
+  if (count > 1) call.db.warm(severalKeys);
+  return count;
 }
 
 /** As lookupRead. @throws ReplyError WRONGTYPE when the key holds another type */

@@ -4,6 +4,8 @@
  * keys is two or three waits for memory, one after the other; for a window of pipelined requests
  * those waits overlap: about half the time of a lookup (test/bench/warm.ts).
  *
+ * The same for the keys of one request that has several.
+ *
  * A hint only: what looks unusual ends the window, and nothing depends on it being right.
  */
 
@@ -85,4 +87,27 @@ export function findKeysAhead(keys: WarmKeys, buf: Buffer, at: number, limit: nu
     }
   }
   keys.count = count;
+}
+
+/**
+ * Notes arguments `first`, `first + step`, ... of one request, up to WARM_WINDOW of them.
+ * @param args where argument i starts and ends, at 2i and 2i + 1
+ * @returns how many
+ */
+export function takeKeysOf(
+  keys: WarmKeys,
+  buf: Buffer,
+  args: Int32Array,
+  argc: number,
+  first: number,
+  step: number,
+): number {
+  keys.buf = buf;
+  let count = 0;
+  for (let i = first; i < argc && count < WARM_WINDOW; i += step) {
+    keys.from[count] = args[2 * i]!;
+    keys.to[count++] = args[2 * i + 1]!;
+  }
+  keys.count = count;
+  return count;
 }

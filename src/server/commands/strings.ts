@@ -19,6 +19,7 @@ import {
   lookupRead,
   lookupWrite,
   readTyped,
+  warmKeys,
   writeTyped,
 } from "../call.ts";
 import { ReplyError, STRING_TOO_LONG, wrongArity } from "../replies.ts";
@@ -209,7 +210,8 @@ function getAndExpire(call: Call): void {
 
 function getMany(call: Call): void {
   call.out.array(call.argc - 1);
-  for (let i = 1; i < call.argc; i++) {
+  for (let i = 1, warm = 0; i < call.argc; i++) {
+    if (warm-- === 0) warm = warmKeys(call, i, 1) - 1;
     const entry = lookupRead(call, i);
     if (entry === 0 || !isString(call.arena, entry)) call.out.nil();
     else replyString(call, entry);
@@ -224,7 +226,10 @@ function checkPairs(call: Call): void {
 
 function setMany(call: Call): void {
   checkPairs(call);
-  for (let i = 1; i < call.argc; i += 2) setFromArgs(call, i, i + 1, Number.NaN);
+  for (let i = 1, warm = 0; i < call.argc; i += 2) {
+    if (warm-- === 0) warm = warmKeys(call, i, 2) - 1;
+    setFromArgs(call, i, i + 1, Number.NaN);
+  }
   call.out.ok();
 }
 
