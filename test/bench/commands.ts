@@ -5,6 +5,7 @@
  */
 
 import { type Program, Programs } from "../support/programs.ts";
+import { RespClient } from "../support/resp-client.ts";
 import { contest, median, type Peer, type Result, ratioOf } from "./contest.ts";
 import { COUNTERS, fill, KEYS } from "./fill.ts";
 import {
@@ -19,12 +20,17 @@ import {
 import type { Recorder, Table } from "./record.ts";
 import { runLoad } from "./redis-benchmark.ts";
 
-/** A rewrite would be measured too, now at this server and then at that. */
-const JOURNAL_ARGS = ["--appendonly", "yes", "--appendfsync", "everysec"];
-const NO_REWRITE = ["--auto-aof-rewrite-percentage", "0"];
+/** What CONFIG SET gives both servers. */
+type Settings = Readonly<Record<string, string>>;
+
+/** A rewrite would be measured too, now at this server and then at that: there is none. */
+const JOURNAL: Settings = {
+  appendfsync: "everysec",
+  "auto-aof-rewrite-percentage": "0",
+};
 
 export async function benchCommands(recorder: Recorder): Promise<void> {
-  const ratios = await compare("commands", COMMAND_RUNS, [], recorder);
+  const ratios = await compare("commands", COMMAND_RUNS, undefined, recorder);
   for (const { pipeline } of COMMAND_RUNS.pipelines) {
     const limits = TARGETS.commands.get(pipeline)!;
     const ofPipeline = ratios.filter((ratio) => ratio.pipeline === pipeline);
@@ -43,8 +49,7 @@ export async function benchCommands(recorder: Recorder): Promise<void> {
 }
 
 export async function benchJournal(recorder: Recorder): Promise<void> {
-  const args = [...JOURNAL_ARGS, ...NO_REWRITE];
-  const ratios = await compare("journal", JOURNAL_RUNS, args, recorder);
+  const ratios = await compare("journal", JOURNAL_RUNS, JOURNAL, recorder);
   for (const { pipeline } of JOURNAL_RUNS.pipelines) {
     const what = `default tests that write, pipeline ${pipeline}, appendfsync everysec`;
     recorder.verdicts.push({
@@ -62,18 +67,19 @@ interface Ratio {
   readonly ratio: number;
 }
 
-/** Takes both servers through the tests, and adds a table. @param args of both servers */
+/** Takes both servers through the tests, and adds a table. @param journal absent: none is kept */
 async function compare(
   title: string,
   runs: Runs,
-  args: readonly string[],
+  journal: Settings | undefined,
   recorder: Recorder,
 ): Promise<readonly Ratio[]> {
   recorder.progress(`${title}: starting`);
   await using programs = new Programs();
-  const ours = await programs.server({ core: MEASURED_CORE, args });
-  const redis = await programs.redis({ core: MEASURED_CORE, args });
-  for (const program of [ours, redis]) await prepare(program, runs);
+  const options = { core: MEASURED_CORE, args: ["--appendonly", journal ? "yes" : "no"] };
+  const ours = await programs.server(options);
+  const redis = await programs.redis(options);
+  for (const program of [ours, redis]) await prepare(program, runs, journal ?? {});
   const peers: readonly Peer[] = [
     { name: "codis", port: ours.port, pid: ours.pid },
     { name: "redis-server", port: redis.port, pid: redis.pid },
@@ -85,13 +91,21 @@ async function compare(
       return { test, pipeline, ratio };
     }),
   );
-  const words = args.length === 0 ? "" : `, ${args.join(" ")}`;
-  recorder.tables.push(ratioTable(`Default tests of redis-benchmark${words}`, results, ratios));
+  const words = ["Default tests of redis-benchmark", ...Object.entries(journal ?? {}).flat()].join(
+    " ",
+  );
+  recorder.tables.push(ratioTable(words, results, ratios));
   return ratios;
 }
 
 /** Keys that are read exist, and nothing is ever taken from what is empty. */
-async function prepare({ port }: Program, runs: Runs): Promise<void> {
+async function prepare({ port }: Program, runs: Runs, settings: Settings): Promise<void> {
+  const client = await RespClient.connect(port);
+  for (const [name, value] of Object.entries(settings)) {
+    const reply = await client.call("CONFIG", "SET", name, value);
+    if (reply !== "OK") throw new Error(`Cannot set ${name} to ${value}: ${String(reply)}`);
+  }
+  client.close();
   await fill(port, runs.keySpace, KEYS);
   await fill(port, runs.keySpace, COUNTERS);
   for (const test of ["LPUSH", "SADD", "ZADD"] as const) {

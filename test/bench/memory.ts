@@ -23,8 +23,12 @@ import type { Recorder } from "./record.ts";
 
 const MIB = 1024 * 1024;
 const ELEMENT = "v".repeat(ELEMENT_BYTES);
-/** Requests before the first figure: what a server makes at its first ones is not the entries'. */
+/**
+ * Requests before the first figure, all about these few keys: what a process makes and compiles at
+ * its first requests is not the entries'.
+ */
 const WARM_REQUESTS = 20_000;
+const WARM_KEYS = 100;
 
 /** A type, and the forms it has. */
 interface Shape {
@@ -106,7 +110,7 @@ export async function benchMemory(recorder: Recorder): Promise<void> {
 }
 
 async function takenBy({ port, pid }: Program, shape: Shape, size: number): Promise<Taken> {
-  await sendAll(port, WARM_REQUESTS, (i) => ["SET", `warm:${i % 100}`, "1"]);
+  await sendAll(port, WARM_REQUESTS, (i) => shape.add(`warm:${i % WARM_KEYS}`, i % WARM_KEYS));
   const resident = residentBytes(pid);
   const used = await usedMemory(port);
   const collections = MEMORY_ENTRIES / size;
