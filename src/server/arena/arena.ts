@@ -4,7 +4,7 @@
  *
  *   ref    = chunk (14 bits) << 18 | granule (18 bits); a granule is 16 bytes. 0 is "none".
  *            Negative above 32 GiB: use only as a name, or with `>>> 18` and `& GRANULE_MASK`.
- *   chunk  = 4 MiB, allocated when needed, given back when all its pages are free
+ *   chunk  = 4 MiB in huge pages, allocated when needed, given back when all its pages are free
  *   page   = 8 KiB, 512 to a chunk
  *   span   = neighbouring pages that hold blocks of one size class, or one block of up to 2 MiB
  *   larger blocks get a chunk of their own, of their own size
@@ -15,6 +15,7 @@
  */
 
 import { assert } from "../../base/assert.ts";
+import { allocateHuge } from "../../base/huge-pages.ts";
 import { type CompactLimits, DEFAULT_LIMITS } from "./compact-limits.ts";
 
 export const CHUNK_SHIFT = 18;
@@ -381,7 +382,7 @@ export class Arena {
   #newChunk(bytes: number, notes: number): number {
     const chunk = this.#vacantChunks.at(-1) ?? this.bytes.length;
     if (chunk >= this.#chunksMax) throw new RangeError(`All ${this.#chunksMax} chunks are in use`);
-    const memory = new ArrayBuffer(bytes);
+    const memory = allocateHuge(bytes);
     this.#makeNotes(chunk, notes);
     this.#vacantChunks.pop();
     this.bytes[chunk] = Buffer.from(memory);

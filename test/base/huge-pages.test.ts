@@ -1,0 +1,49 @@
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { allocateHuge, HUGE_PAGE_BYTES } from "../../src/base/huge-pages.ts";
+import { residentBytes } from "../support/proc.ts";
+
+const MIB = 1024 * 1024;
+
+test("Memory is zeroed, of the asked length and all of it usable", () => {
+  for (const bytes of [HUGE_PAGE_BYTES, HUGE_PAGE_BYTES + 1, 5_000_000]) {
+    const view = new Uint8Array(allocateHuge(bytes));
+    expect(view.length).toBe(bytes);
+    expect(view.every((byte) => byte === 0)).toBe(true);
+    view.fill(7);
+    expect(view[bytes - 1]).toBe(7);
+    view.buffer.transfer(0);
+  }
+});
+
+test("A buffer that is transferred gives its memory back at once, views of it are empty", () => {
+  const before = residentBytes(process.pid);
+  const view = new Uint8Array(allocateHuge(64 * MIB)).fill(1);
+  expect(residentBytes(process.pid) - before).toBeGreaterThan(60 * MIB);
+  view.buffer.transfer(0);
+  expect(view.length).toBe(0);
+  expect(residentBytes(process.pid) - before).toBeLessThan(10 * MIB);
+});
+
+test("Buffers that nobody knows any more are collected", () => {
+  const before = residentBytes(process.pid);
+  for (let i = 0; i < 200; i++) {
+    new Uint8Array(allocateHuge(8 * MIB)).fill(1);
+    if (i % 10 === 9) Bun.gc(true);
+  }
+  expect(residentBytes(process.pid) - before).toBeLessThan(800 * MIB);
+});
+
+test("The kernel gives huge pages where it has them", () => {
+  const setting = readFileSync("/sys/kernel/mm/transparent_hugepage/enabled", "utf8");
+  const view = new Uint8Array(allocateHuge(16 * MIB)).fill(1);
+  const maps = readFileSync("/proc/self/smaps_rollup", "utf8");
+  const kib = Number(/^AnonHugePages: *(\d+)/m.exec(maps)?.[1]);
+  if (setting.includes("[never]")) expect(kib).toBe(0);
+  else expect(kib).toBeGreaterThan(0);
+  view.buffer.transfer(0);
+});
+
+test("What cannot be mapped is a RangeError", () => {
+  expect(() => allocateHuge(2 ** 50)).toThrow(RangeError);
+});
