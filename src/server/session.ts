@@ -5,9 +5,9 @@
  *
  * Replies of everything a chunk holds leave in one write. A client that does not take its replies
  * is not read from until it does; a chunk that holds more work than a turn may take is gone on with
- * in the next one. Both ways the rest waits in the decoder, and the socket is paused. When replies
- * that wait and requests that have come in part are more than maxmemory-clients, over all clients,
- * who holds most is closed.
+ * in the next one. Both ways the rest waits in the decoder; the socket is paused, in the second
+ * case only if the rest is much. When replies that wait and requests that have come in part are
+ * more than maxmemory-clients, over all clients, who holds most is closed.
  */
 
 import { CodisError } from "../base/errors.ts";
@@ -35,6 +35,8 @@ import { findKeysAhead, WARM_BYTES_MIN, WARM_WINDOW, type WarmKeys } from "./war
 const LARGE_CHUNK_BYTES = 64 * 1024;
 /** A request of so many bytes is executed only if its turn has room for it. */
 const LARGE_REQUEST_BYTES = 256 * 1024;
+/** A session that waits for the next turn is not read from when it has more than this. */
+const DEFERRED_BYTES_MAX = 16 * 1024;
 /** Replies are offered to the socket whenever this many bytes of them have come together. */
 const FLUSH_BYTES = 64 * 1024;
 /** With more replies than this not taken, a client is not read from. */
@@ -145,6 +147,7 @@ export class Session implements ConnectionOwner, ClientPort, BudgetHolder {
     this.#decoder.feed(chunk);
     if (chunk.length >= LARGE_CHUNK_BYTES) turn.received(chunk.length);
     if (!this.#mustWait) this.#processIfTime();
+    else if (this.#isDeferred) this.#pauseIfMuch();
     garbage.add(chunk, !this.#mustWait && this.#decoder.pendingBytes === 0);
     const isLarge = chunk.length >= LARGE_CHUNK_BYTES && !this.client.isClosing;
     if (isLarge && !this.#mustWait && turn.isOverAfter(0, chunk.length)) this.#defer();
@@ -269,8 +272,13 @@ export class Session implements ConnectionOwner, ClientPort, BudgetHolder {
   /** The turn has been long enough: the rest in the next one. */
   #defer(): void {
     this.#isDeferred = true;
-    this.#connection.pause();
+    this.#pauseIfMuch();
     this.#context.turn.defer(this);
+  }
+
+  /** To pause and to resume costs two system calls, as much as it takes to execute two requests. */
+  #pauseIfMuch(): void {
+    if (this.#decoder.pendingBytes > DEFERRED_BYTES_MAX) this.#connection.pause();
   }
 
   /** The decoder has a request, and more behind it. */

@@ -70,7 +70,9 @@ test("A session stops reading a large request when its turn has received 1 MiB, 
     while (!connection.events.includes("resume")) await nextTurn();
     connection.events.length = 0;
   }
-  expect(pauses).toEqual([1, 3, 5, 7, 9]);
+  // The tenth makes the request whole: it is executed in the next turn, and no more is to be read.
+  expect(pauses).toEqual([1, 3, 5, 7]);
+  while (connection.out.pendingBytes === 0) await nextTurn();
   expect(connection.out.take().toString()).toBe("+OK\r\n");
 });
 
@@ -85,14 +87,19 @@ test("A session that comes when the turn is over waits for the next, and nothing
   }
   for (const { session, connection } of late) {
     session.onData(encodeRequest(["PING"]));
-    expect(connection.events).toEqual(["pause"]);
+    expect(connection.events).toEqual([]);
     expect(connection.out.pendingBytes).toBe(0);
   }
+  // The second one sends on, until that is enough.
+  late[1]!.session.onData(encodeRequest(["PING", Buffer.alloc(16_000)]));
+  expect(late[1]!.connection.events).toEqual([]);
+  late[1]!.session.onData(encodeRequest(["PING", Buffer.alloc(1000)]));
+  expect(late[1]!.connection.events).toEqual(["pause"]);
   await nextTurn();
   await nextTurn();
   for (const { connection } of late) {
-    expect(connection.events).toEqual(["pause", "flush", "resume"]);
-    expect(connection.out.take().toString()).toBe("+PONG\r\n");
+    expect(connection.events.at(-1)).toBe("resume");
+    expect(connection.out.take().toString()).toStartWith("+PONG\r\n");
   }
 });
 
