@@ -50,7 +50,7 @@ test("slots move to a third stock server and to a codis server under load, unnot
   await cluster.underLoad("grow:", SEED, async () => {
     await cluster.join(await cluster.programs.redis());
     await cluster.join(await cluster.programs.server());
-    plan = JSON.parse(await cluster.admin("rebalance", "--json")) as Record<string, number>;
+    ({ plan } = JSON.parse(await cluster.admin("rebalance", "--json")) as { plan: typeof plan });
     await cluster.admin("rebalance", "--confirm", "--json");
   });
   const groups = await cluster.owners();
