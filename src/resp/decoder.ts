@@ -70,9 +70,9 @@ const ZERO = 0x30;
  * while ((status = decoder.next()) === REQUEST_READY) handle(decoder);
  * if (status === REQUEST_ERROR) close(decoder.error);
  * ```
- * Never throws. The public fields describe the last READY request until the following `next` or
- * `feed`. Bytes never change once they can be seen through `buf`, so a reference taken to it stays
- * good for as long as it is kept.
+ * Never throws. The public fields describe the last READY request until the following `next`, also
+ * when more is fed meanwhile. Bytes never change once they can be seen through `buf`, so a
+ * reference taken to it stays good for as long as it is kept.
  */
 export class RequestDecoder {
   /** Holds the request, or what it was rewritten to: inline requests, numbers such as `+01`. */

@@ -295,6 +295,17 @@ describe("RequestDecoder, buffers", () => {
     expect(seen).toEqual(all);
   });
 
+  test("a request stays as it is while more is fed, whatever was left over behind it", () => {
+    const request = encodeRequest(["SET", "key", "value"]);
+    for (let cut = 0; cut <= request.length; cut++) {
+      const decoder = new RequestDecoder("server");
+      decoder.feed(Buffer.concat([request, request.subarray(0, cut)]));
+      expect(decoder.next()).toBe(REQUEST_READY);
+      for (const byte of request.subarray(cut)) decoder.feed(Buffer.of(byte));
+      expect([cut, argumentsOf(decoder)]).toEqual([cut, ["SET", "key", "value"]]);
+    }
+  });
+
   test("bytes seen through buf never change while a reference is kept", () => {
     const decoder = new RequestDecoder("proxy");
     const kept: { buf: Buffer; from: number; to: number; text: string }[] = [];
