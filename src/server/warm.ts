@@ -29,8 +29,11 @@ export interface WarmKeys {
   count: number;
 }
 
-/** Only SLOTSRESTORE-ASYNC has a name as long as this. */
-const RESTORE_NAME_BYTES = 18;
+/**
+ * The key of a request with a name so long is argument 2. Of other commands only SLOTSMGRTONE-ASYNC
+ * has such a name, and is rare.
+ */
+const RESTORE_NAME_BYTES = "SLOTSRESTORE-ASYNC".length;
 
 export function createWarmKeys(): WarmKeys {
   return {

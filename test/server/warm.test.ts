@@ -37,6 +37,16 @@ describe("findKeysAhead", () => {
     expect(keysOf(buf)).toEqual(["a", "bb", "c"]);
   });
 
+  test("finds the key of what a migration link sends", () => {
+    const requests = [
+      ["SLOTSRESTORE-ASYNC", "delete", "a"],
+      ["SLOTSRESTORE-ASYNC", "string", "a", "0", "value"],
+      ["GET", "b"],
+    ];
+    const buf = Buffer.concat(requests.map((words) => encodeRequest(words)));
+    expect(keysOf(buf)).toEqual(["a", "a", "b"]);
+  });
+
   test("stops at what is not whole or not an array, and at a full window", () => {
     const get = encodeRequest(["GET", "key"]);
     expect(keysOf(Buffer.concat([get, Buffer.from("GET inline\r\n"), get]))).toEqual(["key"]);
