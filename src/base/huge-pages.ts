@@ -55,7 +55,8 @@ export function allocateHuge(bytes: number): ArrayBuffer {
   const from = Math.ceil(mapped / HUGE_PAGE_BYTES) * HUGE_PAGE_BYTES;
   const before = from - mapped;
   if (before > 0) libc.munmap(mapped, before);
-  if (before < HUGE_PAGE_BYTES) libc.munmap(from + size, HUGE_PAGE_BYTES - before);
+  // Never nothing: less than one huge page was cut off before it.
+  libc.munmap(from + size, HUGE_PAGE_BYTES - before);
   libc.madvise(from, size, MADV_HUGEPAGE);
   return toBuffer(from, 0, bytes, size, munmapAddress);
 }
