@@ -31,6 +31,11 @@ export class ReplyDecoder {
     this.#bytesMax = bytesMax;
   }
 
+  /** Bytes fed and not yet handed out. */
+  get pendingBytes(): number {
+    return this.#limit - this.#from;
+  }
+
   /** Takes `chunk` over: bulks of replies are views of it. */
   feed(chunk: Buffer): void {
     if (this.#from === this.#limit) {
@@ -62,7 +67,7 @@ export class ReplyDecoder {
     }
     if (end === REPLY_INCOMPLETE) {
       this.#scanned = this.#limit;
-      if (this.#limit - this.#from > this.#bytesMax) {
+      if (this.pendingBytes > this.#bytesMax) {
         throw new CodisError("limit", `a reply is longer than ${this.#bytesMax} bytes`);
       }
       return undefined;

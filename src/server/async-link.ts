@@ -64,8 +64,6 @@ export class AsyncLink implements ConnectionOwner, ClientPort {
   #connection: Connection | undefined;
   #client: Client | undefined;
   #isClosed = false;
-  /** Of an answer that has not come whole. */
-  #receivedBytes = 0;
 
   /** @param dbIndex the database whose keys it takes: each has one link at a time */
   constructor(
@@ -177,7 +175,7 @@ export class AsyncLink implements ConnectionOwner, ClientPort {
   }
 
   pendingBytes(): number {
-    return this.#receivedBytes;
+    return this.#decoder.pendingBytes;
   }
 
   abort(reason: string): void {
@@ -209,10 +207,11 @@ export class AsyncLink implements ConnectionOwner, ClientPort {
 
   #acknowledged(chunk: Buffer): void {
     const { outstanding } = this;
-    const from = this.#receivedBytes === 0 ? this.#skipSuccesses(chunk) : 0;
+    // Else the chunk begins in the middle of an answer, and may say anything.
+    const from = this.#decoder.pendingBytes === 0 ? this.#skipSuccesses(chunk) : 0;
     if (from < chunk.length) this.#readAnswers(chunk.subarray(from));
     if (this.isOpen && this.outstanding < outstanding) this.#owner.acknowledged();
-    if (this.#receivedBytes > ANSWER_BYTES_MAX) this.#refused("an answer of too many bytes");
+    if (this.#decoder.pendingBytes > ANSWER_BYTES_MAX) this.#refused("an answer of too many bytes");
   }
 
   /** ACKs of success, two for each small key, are only counted. @returns where others begin */
@@ -229,12 +228,10 @@ export class AsyncLink implements ConnectionOwner, ClientPort {
   }
 
   #readAnswers(chunk: Buffer): void {
-    this.#receivedBytes += chunk.length;
     this.#decoder.feed(chunk);
     while (!this.#isClosed) {
       const reply = this.#nextReply();
       if (reply === undefined) break;
-      this.#receivedBytes = 0;
       this.#answered(reply);
     }
   }

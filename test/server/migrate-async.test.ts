@@ -125,6 +125,19 @@ describe("Whatever is no ACK of success ends the link at once, and is never exec
   });
 });
 
+test("A failure is one when its text, in a chunk of its own, looks like ACKs of success", async () => {
+  const { target, mover, other } = await inFlight();
+  const text = ACK_OK.repeat(4);
+  const failure = `*3\r\n$22\r\nSLOTSRESTORE-ASYNC-ACK\r\n$2\r\n-1\r\n$${text.length}\r\n`;
+  for (const chunk of [ACK_OK.slice(0, 9), ACK_OK.slice(9) + failure, `${text}\r\n`]) {
+    target.reply(chunk);
+    // So that each is received by itself.
+    for (let i = 0; i < 3; i++) await ask(other, "PING");
+  }
+  expect(await replyText(mover)).toStartWith("-ERR interrupted: target answered: *3");
+  expect(await ask(other, "EXISTS", "{t}a", "{t}b")).toBe(":2\r\n");
+});
+
 test("A source that cannot keep its changes fails the batch instead of losing the keys", async () => {
   const { target, source, mover, other } = await inFlight();
   source.state.journal = {
