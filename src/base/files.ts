@@ -61,15 +61,15 @@ export async function writeFileAtomically(
   text: string,
   draft: Draft = {},
 ): Promise<void> {
-  await replaceFile(path, text, draft);
+  await replaceFileUnsynced(path, text, draft);
   await syncFolderLater(dirname(path));
 }
 
 /**
- * The same for one of many files in a folder, without syncing it: until the caller has, a power
- * loss may bring the old file back.
+ * The same for one of many files in a folder, whose text is synced and the folder not: until the
+ * caller has synced that, a power loss may bring the old file back.
  */
-export async function replaceFile(
+export async function replaceFileUnsynced(
   path: string,
   text: string,
   { path: draft = `${path}.tmp`, mode = 0o644 }: Draft = {},

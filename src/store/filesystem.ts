@@ -29,7 +29,7 @@ import { assert } from "../base/assert.ts";
 import { CodisError, type ErrorCode } from "../base/errors.ts";
 import {
   type Draft,
-  replaceFile,
+  replaceFileUnsynced,
   syncFile,
   syncFolderLater,
   writeFileAtomically,
@@ -193,7 +193,7 @@ export class FilesystemCoordinator implements Coordinator {
         try {
           this.#checkLease(update.lease);
           const file = this.#fileOf(update.path);
-          await replaceFile(file, update.data, this.#draftOf(file));
+          await replaceFileUnsynced(file, update.data, this.#draftOf(file));
           folders.set(dirname(file), [...(folders.get(dirname(file)) ?? []), update]);
         } catch (error) {
           update.done.reject(this.#failure("write", update.path, error));
