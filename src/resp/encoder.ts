@@ -35,6 +35,7 @@ const SENT_KEPT_BYTES = 64 * 1024;
 /** A writer holds at most this; one piece written into it is smaller. */
 export const WRITER_BYTES_MAX = BUFFER_BYTES_MAX;
 
+/** The words of a request: its command's name, then its arguments. */
 export type RequestArgs = readonly (string | Buffer | number)[];
 
 /** A request as an array of bulks: strings as UTF-8, numbers in decimal. */

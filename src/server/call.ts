@@ -10,7 +10,7 @@
 
 import { equalFold, parseInt64, parseSafeInteger } from "../base/bytes.ts";
 import type { Command } from "../commands/lookup.ts";
-import type { ReplyWriter } from "../resp/encoder.ts";
+import type { ReplyWriter, RequestArgs } from "../resp/encoder.ts";
 import type { Arena } from "./arena/arena.ts";
 import { entryKind } from "./arena/entry.ts";
 import type { Client } from "./client.ts";
@@ -21,7 +21,7 @@ import type { ServerState } from "./state.ts";
 import { createWarmKeys, takeKeysOf } from "./warm.ts";
 
 /** A command as words, for the append-only file and replicas. */
-export type PropagatedCommand = readonly (string | Buffer | number)[];
+export type PropagatedCommand = RequestArgs;
 
 export interface Call {
   readonly server: ServerState;
