@@ -15,7 +15,7 @@ import type { Store } from "../store/store.ts";
 import type { Cluster } from "./cluster.ts";
 
 /** Slots that are written side by side. */
-const SAVES_AT_ONCE = 64;
+export const SAVES_AT_ONCE = 64;
 
 const ALL_SLOTS = Array.from({ length: SLOT_COUNT }, (_, id) => id);
 

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { CodisError } from "../../src/base/errors.ts";
+import { SAVES_AT_ONCE } from "../../src/dashboard/model-cache.ts";
 import { OFFLINE_AT_ONCE } from "../../src/dashboard/slot-action.ts";
 import { encodeRecord } from "../../src/model/encode.ts";
 import { GROUP } from "../../src/model/group.ts";
@@ -105,6 +106,20 @@ test("The first rebalance stores and pushes the slots of an empty cluster many a
     const stored = world.coordinator.nodes.get(slotPath(PRODUCT, id));
     expect(stored).toBe(encodeRecord(MAPPING, moving(id, id < SLOT_COUNT / 2 ? 1 : 2, 0, "", 0)));
   }
+});
+
+test("A store that takes no slot is not asked for all of them", async () => {
+  const world = new DashboardWorld();
+  world.addServer("1a:1");
+  world.coordinator.nodes.set(groupPath(PRODUCT, 1), encodeRecord(GROUP, groupOf(1, 1)));
+  await world.start();
+  let asked = 0;
+  world.coordinator.onWrite = () => {
+    asked++;
+    throw new CodisError("unavailable", "disk full");
+  };
+  await expect(world.topom.rebalance(true)).rejects.toThrow("store: update slot-[0] failed");
+  expect(asked).toBe(SAVES_AT_ONCE);
 });
 
 test("A slot that cannot be stored keeps only itself back", async () => {
