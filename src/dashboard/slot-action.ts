@@ -194,7 +194,8 @@ export function chooseMoves(
 /**
  * Offline slots to work on next: all in one state, so that they go through the rest together, with
  * one push for all of them. They have no keys, so none waits for another, and no group is full.
- * None while some are `active`: those come to the states of these and are joined by them.
+ * None while some are `active`: they would wait for the same lock, and what is left afterwards, new
+ * ones and those that failed, can go together.
  */
 export function chooseOffline(
   cluster: Cluster,
