@@ -7,8 +7,8 @@
  *        isOver ─> defer(session) ─> next turn: session.goOn
  *
  * A turn has two parts of PART_MS_MAX: what has arrived, and who was deferred; each has its own so
- * that neither starves the other. Who comes when a part is over executes nothing: one request and
- * one small write of each of fifty sessions would take as long as the part.
+ * that neither starves the other. Of a chunk that comes when a part is over nothing is executed:
+ * one request and one small write of each of fifty sessions would take as long as the part.
  */
 
 import type { ServerState } from "./state.ts";
