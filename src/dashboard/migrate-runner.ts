@@ -7,13 +7,13 @@
  *      └────────────────────────────── next db that has keys ◄──────────────────────┘
  *
  * With semi-async it is SLOTSMGRTTAGSLOT-ASYNC (migrate-async.ts), and sync only for servers that
- * do not know it. With sync one call moves one key and all that share its hash tag, and of a server
- * of ours some small keys more, so a slot takes many. Several are kept in flight on the connection:
- * the server answers them one after the other,
- * and only the way there and back is saved. To leave the server free for its clients between our
- * calls, no more are in flight than it answers within QUEUE_BUDGET_MS. A reply of 0 keys left ends
- * a database; calls still in flight then find nothing and move nothing. Which family a server is of
- * shows by its first answer, each time: nothing is kept that could be wrong later.
+ * do not know it. With sync one call moves one key and all that share its hash tag, from a server
+ * of ours with them up to KEYS_PER_CALL small ones, so a slot takes many. Several are kept in
+ * flight on the connection: the server answers them one after the other, and only the way there and
+ * back is saved. To leave the server free for its clients between our calls, no more are in flight
+ * than it answers within QUEUE_BUDGET_MS. A reply of 0 keys left ends a database; calls still in
+ * flight then find nothing and move nothing. Which family a server is of shows by its first answer,
+ * each time: nothing is kept that could be wrong later.
  */
 
 import { parseAddress } from "../base/address.ts";
