@@ -250,8 +250,12 @@ export class SlotEngine {
       if (step.fill !== undefined) {
         await this.#port.push(inAll(step.fill), step.undo === undefined ? [] : inAll(step.undo));
       }
-      await this.#port.saveSlots(inAll(step.next));
-      if (step.next === "") for (const id of ids) this.#ended(id);
+      try {
+        await this.#port.saveSlots(inAll(step.next));
+      } finally {
+        // When one could not be stored the others were.
+        for (const id of ids) if (this.#stateOf(id) === "") this.#ended(id);
+      }
     }
   }
 

@@ -143,6 +143,27 @@ test("A slot that cannot be stored keeps only itself back", async () => {
   expect((await world.topom.stats()).slots.every(({ group_id }) => group_id === 1)).toBe(true);
 });
 
+test("A slot whose end cannot be stored at first is counted once, as those beside it", async () => {
+  const world = new DashboardWorld();
+  world.addServer("1a:1");
+  world.coordinator.nodes.set(groupPath(PRODUCT, 1), encodeRecord(GROUP, groupOf(1, 1)));
+  await world.start();
+  const moved = async () => (await world.topom.stats()).slot_action.progress.slots_moved;
+  const { onWrite } = world.coordinator;
+  const atEnd = encodeRecord(MAPPING, moving(5, 1, 0, "", 0));
+  world.coordinator.onWrite = ({ data }) => {
+    if (data === atEnd) throw new CodisError("unavailable", "disk full");
+  };
+  await world.topom.rebalance(true);
+  await world.settle();
+  await world.advance(5_000);
+  // Of the first that went together; pending ones wait while one is half way and rests.
+  expect(await moved()).toBe(OFFLINE_AT_ONCE - 1);
+  world.coordinator.onWrite = onWrite;
+  await world.advance(5_000);
+  expect(await moved()).toBe(SLOT_COUNT);
+});
+
 test("Changes by others are seen after a reload", async () => {
   const world = new DashboardWorld();
   await world.start();
