@@ -29,8 +29,9 @@ import { createPrng } from "./support/prng.ts";
 
 const INPUTS_DEFAULT = 10_000_000;
 const ROUNDS_DEFAULT = 400;
-/** What takes longer has hung: half an hour per million inputs, and one for the rest. */
+/** What takes longer has hung: this for inputs and rounds, and an hour for the rest. */
 const HOURS_PER_MILLION = 0.5;
+const HOURS_PER_ROUND = 1 / 60;
 const HOUR_MS = 3_600_000;
 const PROGRESS_EVERY_MS = 10_000;
 const BYTEWISE_ONE_IN = 8;
@@ -149,11 +150,11 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write(`Usage: soak [--inputs N] [--rounds N] [part]..., parts are: ${parts}\n`);
     return 2;
   }
-  const limitMs = (1 + (inputs / 1e6) * HOURS_PER_MILLION) * HOUR_MS;
+  const hoursMax = 1 + (inputs / 1e6) * HOURS_PER_MILLION + rounds * HOURS_PER_ROUND;
   const hung = setTimeout(() => {
-    process.stderr.write(`soak: hung, given up after ${limitMs / HOUR_MS} hours\n`);
+    process.stderr.write(`soak: hung, given up after ${hoursMax.toFixed(1)} hours\n`);
     process.exit(1);
-  }, limitMs);
+  }, hoursMax * HOUR_MS);
   const outcomes: Outcome[] = [];
   for (const [name, part] of Object.entries(PARTS)) {
     if (positionals.length > 0 && !positionals.includes(name)) continue;
