@@ -164,7 +164,8 @@ export interface MoveLimits {
  * We let several slots of a group move at once and refill as they end: a slot spends most of its
  * time waiting for proxies and for the disk, not for its servers. But they all leave the group or
  * all come to it: two servers that each wait for the other to take a key, as MIGRATE does, would
- * wait until they give up.
+ * wait until they give up. A slot that rests, perhaps for days because of one key, takes a place of
+ * its groups and keeps back only moves the opposite way, as proxies still pull its keys.
  */
 export function chooseMoves(
   cluster: Cluster,
@@ -178,8 +179,12 @@ export function chooseMoves(
   for (const mapping of slotsInAction(cluster)) {
     if (isOffline(mapping)) continue;
     const isActive = active.has(mapping.id);
-    if (isActive) moving++;
-    if (isActive || (resting.has(mapping.id) && isBegun(mapping))) load.add(mapping);
+    if (isActive) {
+      moving++;
+      load.add(mapping);
+    } else if (resting.has(mapping.id) && isBegun(mapping)) {
+      load.addResting(mapping);
+    }
   }
   const chosen: Mapping[] = [];
   for (const mapping of candidates(cluster, active, resting, disabled)) {
@@ -245,12 +250,27 @@ function byUrgency(a: Mapping, b: Mapping): number {
   return begunFirst || a.action.index - b.action.index || b.id - a.id;
 }
 
-/** How many moving slots leave each group, and how many come to it. */
+/** How many begun slots leave each group, how many come to it, and which groups give and take now. */
 class GroupLoad {
   readonly #leaving = new Map<number, number>();
   readonly #coming = new Map<number, number>();
+  readonly #givers = new Set<number>();
+  readonly #takers = new Set<number>();
+  /** Of slots that rest: `from>to`. */
+  readonly #restingWays = new Set<string>();
 
-  add({ group_id: from, action: { target_id: to } }: Mapping): void {
+  add(mapping: Mapping): void {
+    this.#count(mapping);
+    this.#givers.add(mapping.group_id);
+    this.#takers.add(mapping.action.target_id);
+  }
+
+  addResting(mapping: Mapping): void {
+    this.#count(mapping);
+    this.#restingWays.add(`${mapping.group_id}>${mapping.action.target_id}`);
+  }
+
+  #count({ group_id: from, action: { target_id: to } }: Mapping): void {
     this.#leaving.set(from, (this.#leaving.get(from) ?? 0) + 1);
     this.#coming.set(to, (this.#coming.get(to) ?? 0) + 1);
   }
@@ -258,7 +278,8 @@ class GroupLoad {
   hasRoom({ group_id: from, action: { target_id: to } }: Mapping, perGroup: number): boolean {
     const leaves = (this.#leaving.get(from) ?? 0) < perGroup;
     const comes = (this.#coming.get(to) ?? 0) < perGroup;
-    return leaves && comes && !this.#coming.has(from) && !this.#leaving.has(to);
+    const isOneWay = !this.#takers.has(from) && !this.#givers.has(to);
+    return leaves && comes && isOneWay && !this.#restingWays.has(`${to}>${from}`);
   }
 }
 

@@ -119,6 +119,20 @@ test("While proxies stop one slot no other begins; a server stops only its group
   expect(chosen(dead, { resting: [1, 2] })).toEqual([4]);
 });
 
+test("A slot that rests keeps back moves the opposite way, and no others", () => {
+  const mappings = [
+    moving(1, 3, 1, "migrating", 1),
+    moving(2, 2, 3, "pending", 2),
+    moving(3, 1, 2, "pending", 3),
+    moving(4, 1, 3, "pending", 4),
+  ];
+  expect(chosen(mappings, { resting: [1] })).toEqual([2]);
+  expect(chosen(mappings, { active: [2], resting: [1] })).toEqual([]);
+  const opposite = [mappings[0]!, mappings[3]!];
+  expect(chosen(opposite, { resting: [1] })).toEqual([]);
+  expect(chosen(opposite)).toEqual([1]);
+});
+
 test("The next state keeps the action; the last one hands the slot over", () => {
   const mapping = moving(7, 1, 2, "pending", 5);
   expect(inState(mapping, "preparing")).toEqual(moving(7, 1, 2, "preparing", 5));

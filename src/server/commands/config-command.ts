@@ -211,6 +211,10 @@ function set(call: Call): void {
   call.out.ok();
 }
 
+/** Redis writes its file anew; ours is TOML, with comments that are its owner's. */
+const NOT_REWRITTEN =
+  "ERR CONFIG REWRITE is not served: change the file that --config names, as CONFIG SET changed the server";
+
 const SUBCOMMANDS: Subcommands = new Map([
   ["get", { arity: -3, run: get }],
   ["help", { arity: 2, run: (call) => helpReply(call, CONFIG_HELP) }],
@@ -229,7 +233,7 @@ const SUBCOMMANDS: Subcommands = new Map([
     {
       arity: 2,
       run: () => {
-        throw new ReplyError("ERR The server is running without a config file");
+        throw new ReplyError(NOT_REWRITTEN);
       },
     },
   ],
