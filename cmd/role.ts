@@ -32,6 +32,8 @@ export interface RunningRole {
    * key is read at the start only.
    */
   change?(key: string, value: ConfigValue): boolean;
+  /** Why it should not be closed now: something would be lost. Undefined when nothing would. */
+  refusalToClose?(): string | undefined;
   /** Drains and stops; idempotent. */
   close(): Promise<void>;
 }

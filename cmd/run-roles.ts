@@ -136,7 +136,9 @@ async function serve(job: Job, readings: readonly Reading[]): Promise<number> {
   try {
     for (const role of roles) running.push(await role.start());
     if (pidfile !== undefined) writePidfile(pidfile, log);
-    stopListening = closeOnSignals(close, log, manager, flags.supervised === true);
+    const refusal = (): string | undefined =>
+      running.map((role) => role.refusalToClose?.()).find((why) => why !== undefined);
+    stopListening = closeOnSignals(close, refusal, log, manager, flags.supervised === true);
     manager.ready();
     if (flags.supervised) printReady(job, running);
     const exitCode = await allEnded(job, running, (name, others) => {
@@ -227,12 +229,13 @@ function reload(job: Job, log: Log, logs: readonly Log[]): void {
 }
 
 /**
- * SIGINT and SIGTERM close. A supervised process also ends when its stdin does: that pipe's other
- * end is the parent, so it dies with it however it died.
+ * SIGINT and SIGTERM close, the second one whatever is lost by it. A supervised process also ends
+ * when its stdin does: that pipe's other end is the parent, so it dies with it however it died.
  * @returns a function that stops listening
  */
 function closeOnSignals(
   closeRoles: () => Promise<void>,
+  refusal: () => string | undefined,
   log: Log,
   manager: ServiceManager,
   supervised: boolean,
@@ -246,7 +249,13 @@ function closeOnSignals(
       process.exit(EXIT_FAILED);
     });
   };
-  const onSignal = (signal: NodeJS.Signals): void => close(signal);
+  let hasRefused = false;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    const why = hasRefused ? undefined : refusal();
+    hasRefused = why !== undefined;
+    if (why === undefined) close(signal);
+    else log.error("not stopped: changes would be lost; the next signal ends it", { error: why });
+  };
   const onParentGone = (): void => close("the parent process is gone");
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
   if (supervised) process.stdin.on("end", onParentGone).on("error", onParentGone).resume();

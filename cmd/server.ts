@@ -40,6 +40,7 @@ export const SERVER_ROLE: RoleSpec<typeof SERVER_CONFIG> = {
       addresses: { server: addr },
       done: server.done,
       change: (key, value) => changeConfig(server.state, key, value),
+      refusalToClose: () => server.refusalToClose(),
       close: () => server.close(),
     };
   },

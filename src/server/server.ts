@@ -40,6 +40,11 @@ export interface RunningServer {
   /** Resolves with the exit code once the server has ended. */
   readonly done: Promise<number>;
   /**
+   * Saves a last snapshot where that is all that stays of the data, as SHUTDOWN does.
+   * @returns why it could not, undefined when closing loses nothing
+   */
+  refusalToClose(): string | undefined;
+  /**
    * Stops listening, closes all clients, keeps what must be kept. Idempotent. Rejects when changes
    * that were answered could not be kept; the exit code is 1 then.
    */
@@ -176,6 +181,17 @@ class Server implements RunningServer, SessionContext {
     const now = this.state.databases.nowMs;
     for (const session of this.#sessions) {
       if (now - session.client.lastActiveMs > timeoutMs) session.close();
+    }
+  }
+
+  refusalToClose(): string | undefined {
+    const { saves, journal } = this.state;
+    if (journal !== undefined || saves === undefined || !saves.isOwed) return undefined;
+    try {
+      saves.saveNow();
+      return undefined;
+    } catch (error) {
+      return errorText(error);
     }
   }
 

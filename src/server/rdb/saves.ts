@@ -104,6 +104,11 @@ export class RdbSaves {
     return STARTED;
   }
 
+  /** There are save points, and changes that no snapshot has. */
+  get isOwed(): boolean {
+    return this.savePoints.length > 0 && this.#state.changes !== this.#savedChanges;
+  }
+
   /** Unix seconds; of the start when there was no save. */
   get lastSave(): number {
     return Math.floor(this.#lastSaveMs / 1000);
@@ -206,7 +211,7 @@ export class RdbSaves {
     this.#isClosing = true;
     this.#giveUpRunning();
     await this.#running;
-    if (saves && this.savePoints.length > 0) this.saveNow();
+    if (saves && this.isOwed) this.saveNow();
   }
 
   #failure(error: unknown): CodisError {

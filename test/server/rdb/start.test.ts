@@ -28,6 +28,7 @@ describe("A file that this server knows nothing of", () => {
     const files = new MemoryFiles();
     const server = await startSaving(files);
     server.own.ask(["SAVE"]);
+    server.own.ask(["SET", "since", "1"]);
     files.set("dump.rdb", foreign);
     expect(server.own.show("SAVE")).toContain("put there by another program");
     await saveWith(server, () => undefined);
