@@ -116,11 +116,13 @@ for (const threads of [1, 2]) {
         ["SET", 50],
       ]);
       await admin.resetStats();
+      // Of the last second that is over, which a reset leaves as it was.
+      const qps: unknown = expect.any(Number);
       expect((await admin.stats(1)).ops).toEqual({
-        ...(await admin.stats()).ops,
         total: 0,
         fails: 0,
         redis: { errors: 0 },
+        qps: qps as number,
       });
     });
 
