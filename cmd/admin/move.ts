@@ -11,7 +11,7 @@ const POLL_MS = 500;
 const LOG_MS = 5_000;
 /** Polls that may fail in a row: the dashboard is restarted within that time or it is gone. */
 const FAILURES_MAX = 120;
-/** Of a terminal that does not say how wide it is. */
+/** Of a terminal that does not say how wide it is, or says 0. */
 const COLUMNS_DEFAULT = 80;
 /** Different reasons told of slots that do not get on; `codis admin status` shows the present ones. */
 const REASONS_MAX = 10;
@@ -27,11 +27,16 @@ export interface MoveResult {
 /**
  * Resolves when no slot has an action any more. The dashboard may be restarted meanwhile.
  * Throws CodisError "conflict" when slot actions are disabled: nothing would ever end.
+ * @param begun slots that have just begun to move; some may have ended before the first look
  */
-export async function watchMove(dashboard: DashboardClient, isQuiet: boolean): Promise<MoveResult> {
+export async function watchMove(
+  dashboard: DashboardClient,
+  isQuiet: boolean,
+  begun = 0,
+): Promise<MoveResult> {
   const beginMs = performance.now();
   let state = moveState(await dashboard.stats());
-  const first = state;
+  const first = { ...state, slotsLeft: Math.max(state.slotsLeft, begun) };
   const progress = new MoveProgress(first, beginMs);
   let failures = 0;
   let lastLineMs = beginMs;
@@ -53,7 +58,7 @@ export async function watchMove(dashboard: DashboardClient, isQuiet: boolean): P
     }
     if (process.stderr.isTTY) {
       // The last column stays free: a cursor behind it is on the next line.
-      const columns = (process.stderr.columns ?? COLUMNS_DEFAULT) - 1;
+      const columns = (process.stderr.columns || COLUMNS_DEFAULT) - 1;
       process.stderr.write(CLEAR_LINE + progress.line(state, nowMs, columns));
     } else if (nowMs - lastLineMs >= LOG_MS) {
       lastLineMs = nowMs;

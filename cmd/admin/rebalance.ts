@@ -51,7 +51,10 @@ async function rebalance(
   const plan = await dashboard.rebalance(true);
   const { text, json } = planAnswer(plan);
   if (!wait) return { text, json };
-  const moved = plan.size === 0 ? { text, json: NOTHING_MOVED } : await watched(dashboard, isQuiet);
+  const isDone = plan.size === 0;
+  const moved = isDone
+    ? { text, json: NOTHING_MOVED }
+    : await watched(dashboard, isQuiet, plan.size);
   return { text: moved.text, json: { ...json, ...moved.json } satisfies RebalanceJson };
 }
 

@@ -117,8 +117,9 @@ function addPaceVerbs(slot: Command): void {
 export async function watched(
   dashboard: DashboardClient,
   isQuiet: boolean,
+  begun = 0,
 ): Promise<{ text: string; json: MoveResult }> {
-  const result = await watchMove(dashboard, isQuiet);
+  const result = await watchMove(dashboard, isQuiet, begun);
   return { text: `${moveText(result)}\n`, json: result };
 }
 
