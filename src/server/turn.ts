@@ -15,7 +15,7 @@ import type { ServerState } from "./state.ts";
 import type { TurnMeter } from "./turn-meter.ts";
 
 /** Each part of a turn takes about this long at most; what is left waits for the next turn. */
-const PART_MS_MAX = 1.5;
+const PART_MS_MAX = 1;
 /** Requests between two looks at the clock; a long one counts for several. */
 const CLOCK_STRIDE = 64;
 /** So many arguments, or bytes, take about as long as a small request. */
