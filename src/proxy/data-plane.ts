@@ -16,8 +16,9 @@ import { ClientBudget } from "../net/client-budget.ts";
 import type { Connection, ConnectionOwner } from "../net/connection.ts";
 import { dial } from "../net/dial.ts";
 import { type Listener, listen } from "../net/listener.ts";
+import { restFor } from "../net/rest.ts";
 import { systemErrorText } from "../net/system-error.ts";
-import { atTurnEnd, REST_MAX_US, setLateRest } from "../net/turn-end.ts";
+import { atTurnEnd, setLateRest } from "../net/turn-end.ts";
 import type { RequestDecoder } from "../resp/decoder.ts";
 import { PROXY_LIMITS } from "../resp/request-limits.ts";
 import { type Backend, type BackendPort, DIAL_TIMEOUT_MS } from "./backend.ts";
@@ -35,6 +36,9 @@ import { type Resumable, Turn } from "./turn.ts";
 const TICK_MS = 100;
 /** Those of sessions, of which there are many, every so many ticks. */
 const SESSION_TICKS = 5;
+
+/** With more replies per turn, writes are full without a rest, which then costs 8 % of CPU. */
+const REST_REPLIES_PER_TURN_MAX = 8;
 
 /** How long a close waits for servers to answer what is under way. */
 export const CLOSE_ANSWER_MS = 3000;
@@ -83,7 +87,8 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
   #isTurnOpen = false;
   #nextSessionId = 1;
   #ticks = 0;
-  readonly #seen: ReplyCounts = { turns: 0, replies: 0, replyMs: 0 };
+  /** At the last tick. */
+  readonly #seen = { turns: 0, replies: 0, replyMs: 0 };
   #turns = 0;
   /** When servers have had their time to answer before a close; no end before one. */
   #answersDueMs = Number.POSITIVE_INFINITY;
@@ -226,7 +231,8 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
     seen.turns += turns;
     seen.replies += replies;
     seen.replyMs += replyMs;
-    setLateRest(restFor({ turns, replies, replyMs }));
+    const isFull = replies > turns * REST_REPLIES_PER_TURN_MAX;
+    setLateRest(isFull ? 0 : restFor({ periodMs: TICK_MS, replies, replyMs }));
   }
 
   delay(machine: Resumable, ms: number): void {
@@ -305,33 +311,6 @@ export class DataPlane implements SessionPort, BackendPort, PassagePort {
       return new BackendLink(this, backend, connection);
     });
   }
-}
-
-/** What a tick brought. */
-interface ReplyCounts {
-  turns: number;
-  replies: number;
-  /** How long their requests took, in all. */
-  replyMs: number;
-}
-
-/** Of the time that requests take anyway, the share that this thread may rest. */
-const REST_SHARE = 0.1;
-/** A shorter rest costs more than it saves. */
-const REST_MIN_US = 10;
-/** Replies in a tick below which nothing is worth saving: 5,000 per second. */
-const REST_REPLIES_MIN = 500;
-/** With more of them per turn, writes are full without a rest, which then costs 8 % of CPU. */
-const REST_REPLIES_PER_TURN_MAX = 8;
-
-/**
- * How long the thread rests for late writes (net/turn-end.ts), so that clients hardly notice.
- * @returns microseconds
- */
-export function restFor({ turns, replies, replyMs }: ReplyCounts): number {
-  if (replies < REST_REPLIES_MIN || replies > turns * REST_REPLIES_PER_TURN_MAX) return 0;
-  const us = Math.floor((replyMs / replies) * 1000 * REST_SHARE);
-  return us < REST_MIN_US ? 0 : Math.min(us, REST_MAX_US);
 }
 
 /** A thread's part of proxy_max_offheap_size, which 0 leaves open. */

@@ -2,7 +2,8 @@
  * One server, assembled: listening socket, sessions, the work between requests, shutdown.
  *
  *   startServer ──> state, data.ts (loads what was kept) ──> listen ──> sessions
- *   each 100 ms:  eviction, expiry cycle, memory of removed values, idle clients, statistics
+ *   each 100 ms:  eviction, expiry cycle, memory of removed values, idle clients, statistics,
+ *                 and how long the thread may rest between turns
  */
 
 import { isLoopback, parseAddress } from "../base/address.ts";
@@ -12,6 +13,7 @@ import type { Log } from "../base/log.ts";
 import { ClientBudget } from "../net/client-budget.ts";
 import { type Connection, type ConnectionOwner, UNKNOWN_ADDRESS } from "../net/connection.ts";
 import { bindPort, type Listener, listen } from "../net/listener.ts";
+import { restFor } from "../net/rest.ts";
 import type { ServerConfig } from "./config.ts";
 import { openData } from "./data.ts";
 import { createCall } from "./execute.ts";
@@ -85,6 +87,8 @@ class Server implements RunningServer, SessionContext {
   readonly #expireCycle: ExpireCycle;
   #timer: Timer;
   #lastSecondMs = 0;
+  /** When the rest was last adjusted, and the chunks received until then. */
+  #lastAdjusted = { atMs: 0, chunks: 0 };
   #closing: Promise<void> | undefined;
   #resolveDone: (code: number) => void = () => {};
 
@@ -150,6 +154,7 @@ class Server implements RunningServer, SessionContext {
     state.saves?.tick();
     this.turn.commit();
     const now = state.clock.monotonic();
+    this.#adjustRest(now);
     if (now - this.#lastSecondMs >= SECOND_MS) {
       this.#lastSecondMs = now;
       state.stats.sample(now);
@@ -161,6 +166,20 @@ class Server implements RunningServer, SessionContext {
     this.garbage.collectIfDue();
     this.#timer = setTimeout(this.#tick, isBusy ? BUSY_TICK_MS : TICK_MS);
   };
+
+  /** How long clients wait for a reply is told by how many ask at once, and how often. */
+  #adjustRest(now: number): void {
+    const { turn, state } = this;
+    const last = this.#lastAdjusted;
+    const periodMs = now - last.atMs;
+    if (periodMs < TICK_MS) return;
+    const sinceMs = state.databases.nowMs - periodMs;
+    let busy = 0;
+    for (const { client } of this.#sessions) if (client.lastActiveMs >= sinceMs) busy++;
+    const replies = turn.chunks - last.chunks;
+    this.#lastAdjusted = { atMs: now, chunks: turn.chunks };
+    turn.restUs = restFor({ periodMs, replies, replyMs: busy * periodMs });
+  }
 
   /** @returns whether there is more to do at once */
   #workALittle(): boolean {

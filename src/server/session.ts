@@ -141,7 +141,7 @@ export class Session implements ConnectionOwner, ClientPort, BudgetHolder {
 
   onData(chunk: Buffer): void {
     const { server, turn, garbage } = this.#context;
-    turn.begin();
+    turn.beginChunk();
     server.stats.inputBytes += chunk.length;
     this.client.lastActiveMs = server.databases.nowMs;
     if (!this.#feed(chunk)) return;

@@ -6,7 +6,7 @@ import { createClient } from "redis";
 import { systemClock } from "../../src/base/clock.ts";
 import type { CodisError } from "../../src/base/errors.ts";
 import { type BoundPort, bindPort } from "../../src/net/listener.ts";
-import { CLOSE_ANSWER_MS, restFor } from "../../src/proxy/data-plane.ts";
+import { CLOSE_ANSWER_MS } from "../../src/proxy/data-plane.ts";
 import { openPlane, type Plane, type PlaneConfig } from "../../src/proxy/plane.ts";
 import { encodeRequest } from "../../src/resp/encoder.ts";
 import { ManualClock } from "../support/manual-clock.ts";
@@ -117,15 +117,6 @@ for (const threads of [1, 3]) {
     await close(opened);
   });
 }
-
-test("A thread rests only where many clients ask for little, and a tenth of the time they wait", () => {
-  expect(restFor({ turns: 3000, replies: 6000, replyMs: 3000 })).toBe(50);
-  expect(restFor({ turns: 3000, replies: 6000, replyMs: 1200 })).toBe(20);
-  expect(restFor({ turns: 3000, replies: 6000, replyMs: 300 })).toBe(0);
-  expect(restFor({ turns: 300, replies: 400, replyMs: 400 })).toBe(0);
-  expect(restFor({ turns: 600, replies: 6000, replyMs: 6000 })).toBe(0);
-  expect(restFor({ turns: 0, replies: 0, replyMs: 0 })).toBe(0);
-});
 
 test("A worker that dies is noticed", async () => {
   const opened = await open(2);
