@@ -149,8 +149,8 @@ export function slotsToTakeOffline(cluster: Cluster, wanted: readonly Mapping[])
 export interface MoveLimits {
   /** In all: `migration_parallel_slots`. */
   readonly slots: number;
-  /** Out of its group while it is one of them, and into its target. */
-  perGroup(mapping: Mapping): number;
+  /** Out of one group, and into one. */
+  readonly perGroup: number;
 }
 
 /**
@@ -189,11 +189,22 @@ export function chooseMoves(
   const chosen: Mapping[] = [];
   for (const mapping of candidates(cluster, active, resting, disabled)) {
     if (moving + chosen.length >= limits.slots) break;
-    if (isOffline(mapping) || !load.hasRoom(mapping, limits.perGroup(mapping))) continue;
+    if (isOffline(mapping) || !load.hasRoom(mapping, limits.perGroup)) continue;
     load.add(mapping);
     chosen.push(mapping);
   }
   return chosen;
+}
+
+/** Slots that can go through their states together: of one way and in one state, in their order. */
+export function inBatches(mappings: readonly Mapping[], lengthMax: number): Mapping[][] {
+  const ways = Map.groupBy(mappings, ({ group_id, action }) => {
+    return `${group_id}>${action.target_id} ${action.state}`;
+  });
+  return [...ways.values()].flatMap((way) => {
+    const count = Math.ceil(way.length / lengthMax);
+    return Array.from({ length: count }, (_, i) => way.slice(i * lengthMax, (i + 1) * lengthMax));
+  });
 }
 
 /**

@@ -2,13 +2,14 @@
  * Works on slot actions until there are none: chooses slots, takes each through its steps, lets
  * the runner move its keys, and comes back after a failure.
  *
- *   chooseMoves ──> walk (store, push; one at a time, under the lock) ──> moveSlot (side by side)
+ *   chooseMoves ──> walk (store, push; one at a time, under the lock) ──> moveSlot, slot by slot
  *        ^                                                                     │
  *        └──── wake ◄── rest after a failure ◄── walk to the end ◄─────────────┘
  *
- * A slot with an owner goes alone. Offline ones have no keys to move and go through their states
- * together, one push and one round of writes for all: the first `rebalance`, of 1024 slots on two
- * groups, took 20 to 44 s when each went alone, and takes 6.
+ * Slots of one owner with one target go through their states together, up to SLOTS_AT_ONCE, with
+ * one push and one round of writes for all, which take as long as moving the keys of a small slot.
+ * Offline ones, who have no keys to move, do so however many: the first `rebalance`, of 1024 slots
+ * on two groups, took 20 to 44 s when each went alone, and takes 6.
  *
  * Every step is stored before the next begins, so the engine keeps nothing that matters: after a
  * crash the next one goes on from the stored states. A slot that fails rests 100 ms, twice as long
@@ -26,17 +27,19 @@ import type { AsyncLimits } from "./migrate-async.ts";
 import type { MovePermit, MovePort } from "./migrate-runner.ts";
 import { moveSlot } from "./migrate-runner.ts";
 import { Pace } from "./pace.ts";
-import { chooseMoves, chooseOffline, inState, stepOf } from "./slot-action.ts";
+import { chooseMoves, chooseOffline, inBatches, inState, stepOf } from "./slot-action.ts";
 import { Sweeps } from "./sweep.ts";
 
 /**
- * Slots that may move out of or into one group at once: while one waits for proxies and the disk
- * the other moves keys. 60,000 keys in 341 slots took 5.9 s with two, 6.9 with four, 7.3 with
- * three.
+ * Slots that go through their states together. Each is locked while all of them are stored and
+ * pushed, and served by two servers until the last one's keys have moved.
  */
-const MOVES_PER_GROUP = 2;
-/** The same for slots whose server is swept: one sweep finds the keys of all of them. */
-const MOVES_PER_SWEEP = 16;
+export const SLOTS_AT_ONCE = 8;
+/**
+ * Slots that may move out of or into one group at once: while some wait for proxies and the disk
+ * the others move keys.
+ */
+const MOVES_PER_GROUP = 2 * SLOTS_AT_ONCE;
 const REST_FIRST_MS = 100;
 const REST_MAX_MS = 5_000;
 /** How often a pause is looked at again. */
@@ -154,23 +157,17 @@ export class SlotEngine {
     const resting = this.#resting();
     const moves = chooseMoves(cluster, active, resting, this.#disabled, {
       slots: this.#options.parallelSlots,
-      perGroup: (mapping) => this.#movesPerGroup(mapping),
+      perGroup: MOVES_PER_GROUP,
     });
     const offline = chooseOffline(cluster, active, resting, this.#disabled);
-    for (const mapping of moves) this.#begin([mapping]);
-    if (offline.length > 0) this.#begin(offline);
+    for (const together of [...inBatches(moves, SLOTS_AT_ONCE), offline]) this.#begin(together);
   }
 
-  /** @param mappings slots in one state */
+  /** @param mappings slots in one state, with one owner and one target, or offline */
   #begin(mappings: readonly Mapping[]): void {
+    if (mappings.length === 0) return;
     const working = this.#work(mappings);
     for (const { id } of mappings) this.#active.set(id, working);
-  }
-
-  /** Slots that a sweep takes along cost little. Whether there are sweeps shows by the first one. */
-  #movesPerGroup({ group_id }: Mapping): number {
-    const owner = masterOf(this.#port.cluster.groups.get(group_id));
-    return this.#sweeps.hasSwept(owner) ? MOVES_PER_SWEEP : MOVES_PER_GROUP;
   }
 
   /** Resolves when no slot is in work. */
@@ -191,7 +188,7 @@ export class SlotEngine {
     return Math.min(PAUSE_MS, ...left.filter((ms) => ms > 0));
   }
 
-  /** Takes one slot with an owner, or offline ones in one state, to the end of their actions. */
+  /** Takes slots to the end of their actions. */
   async #work(mappings: readonly Mapping[]): Promise<void> {
     let ids: readonly number[] = mappings.map(({ id }) => id);
     try {
@@ -201,15 +198,14 @@ export class SlotEngine {
         ids = mappings.filter((was) => isSameWork(was, slots[was.id]!)).map(({ id }) => id);
         await this.#walk(ids);
       });
-      const [only] = ids;
-      if (only !== undefined && this.#stateOf(only) === "migrating") {
-        await moveSlot(this.#movePort(), only);
-        await this.#port.exclusive(() => this.#finish(only));
+      if (ids.some((id) => this.#stateOf(id) === "migrating")) {
+        ids = await this.#moveKeys(ids);
+        await this.#port.exclusive(() => this.#finish(ids));
       }
       for (const id of ids) this.#rests.delete(id);
     } catch (error) {
       if (!(error instanceof CodisError)) throw error;
-      if (!this.#stopped) this.#rest(ids, error);
+      this.#rest(ids, error);
     } finally {
       for (const { id } of mappings) {
         this.#keysLeft.delete(id);
@@ -219,7 +215,39 @@ export class SlotEngine {
     }
   }
 
+  /**
+   * Slot by slot, as a server works on one batch of keys at a time; only a sweep of its owner takes
+   * all along. After one that fails, which rests, the others are looked at anew.
+   * @returns those whose keys have all moved
+   */
+  async #moveKeys(ids: readonly number[]): Promise<number[]> {
+    const port = this.#movePort();
+    const moved: number[] = [];
+    const move = async (id: number): Promise<boolean> => {
+      try {
+        await moveSlot(port, id);
+        moved.push(id);
+        return true;
+      } catch (error) {
+        if (!(error instanceof CodisError)) throw error;
+        this.#rest([id], error);
+        return false;
+      }
+    };
+    const { cluster } = this.#port;
+    let begun = 0;
+    let isGood = true;
+    while (begun < ids.length && isGood) {
+      const owner = masterOf(cluster.groups.get(cluster.slots[ids[begun]!]!.group_id));
+      const some = this.#sweeps.hasSwept(owner) ? ids.slice(begun) : [ids[begun]!];
+      begun += some.length;
+      isGood = (await Promise.all(some.map(move))).every((isMoved) => isMoved);
+    }
+    return moved;
+  }
+
   #rest(ids: readonly number[], error: CodisError): void {
+    if (this.#stopped) return;
     const failures = Math.max(...ids.map((id) => this.#rests.get(id)?.failures ?? 0)) + 1;
     const restMs = Math.min(REST_MAX_MS, REST_FIRST_MS * 2 ** (failures - 1));
     const untilMs = this.#port.monotonic() + restMs;
@@ -259,12 +287,12 @@ export class SlotEngine {
     }
   }
 
-  /** All keys have moved. */
-  async #finish(slotId: number): Promise<void> {
-    const mapping = this.#port.cluster.slots[slotId]!;
-    if (mapping.action.state !== "migrating") throw invalidState(slotId);
-    await this.#port.saveSlots([inState(mapping, stepOf(mapping)!.next)]);
-    await this.#walk([slotId]);
+  /** All their keys have moved. */
+  async #finish(ids: readonly number[]): Promise<void> {
+    for (const id of ids) if (this.#stateOf(id) !== "migrating") throw invalidState(id);
+    const mappings = ids.map((id) => this.#port.cluster.slots[id]!);
+    await this.#port.saveSlots(mappings.map((it) => inState(it, stepOf(it)!.next)));
+    await this.#walk(ids);
   }
 
   #ended(slotId: number): void {

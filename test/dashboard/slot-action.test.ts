@@ -6,6 +6,7 @@ import {
   actionToCreate,
   chooseMoves,
   chooseOffline,
+  inBatches,
   inState,
   OFFLINE_AT_ONCE,
   slotsToAssign,
@@ -13,7 +14,7 @@ import {
 import { clusterOf, groupOf, moving } from "./clusters.ts";
 
 const groups = [groupOf(1, 1), groupOf(2, 1), groupOf(3, 1), groupOf(4, 1), groupOf(9, 0)];
-const LIMITS = { slots: 100, perGroup: (mapping: { id: number }) => (mapping.id < 100 ? 2 : 4) };
+const LIMITS = { slots: 100, perGroup: 2 };
 
 function chosen(
   mappings: readonly ReturnType<typeof moving>[],
@@ -46,9 +47,17 @@ test("A group takes part in so many moves at once, as owner and as target", () =
   ).toEqual([1, 2, 6]);
 });
 
-test("Slots of which more may move at once count the others too", () => {
-  const mappings = [1, 2, 3, 101, 102, 103].map((id) => moving(id, 1, 2, "pending", id));
-  expect(chosen(mappings)).toEqual([1, 2, 101, 102]);
+test("Slots of one way in one state go through their states together, up to a length", () => {
+  const mappings = [
+    moving(1, 1, 2, "pending", 1),
+    moving(2, 1, 3, "pending", 2),
+    moving(3, 1, 2, "migrating", 3),
+    moving(4, 1, 2, "pending", 4),
+    moving(5, 1, 2, "pending", 5),
+  ];
+  const batches = inBatches(mappings, 2).map((batch) => batch.map(({ id }) => id));
+  expect(batches).toEqual([[1, 4], [5], [2], [3]]);
+  expect(inBatches([], 2)).toEqual([]);
 });
 
 test("A group gives or takes, not both at once, and not by way of others either", () => {

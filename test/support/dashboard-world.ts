@@ -71,6 +71,8 @@ class FakeServer {
   isDown = false;
   /** It takes connections and never answers a poll. */
   isSilent = false;
+  /** Slots whose keys it cannot move. */
+  readonly stuckSlots = new Set<number>();
   /** The error it answers SLOTSINFO with, "" for none. */
   complaint = "";
   /** Its INFO. */
@@ -369,6 +371,7 @@ export class DashboardWorld {
       return new ErrorReply("IOERR error or timeout connecting to the client");
     }
     const slot = Number(args[4]);
+    if (server.stuckSlots.has(slot)) return new ErrorReply("ERR the target refused a value");
     const left = server.keys.get(db)?.get(slot) ?? 0;
     if (left === 0) return [0, 0];
     server.put(db, slot, -1);
