@@ -6,6 +6,8 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
+  realpathSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -17,6 +19,9 @@ import { errorText } from "../../src/base/errors.ts";
 import { BATCH_MAX, FilesystemCoordinator } from "../../src/store/filesystem.ts";
 import { programPath } from "../support/debian.ts";
 import { failureOf } from "../support/failure.ts";
+
+/** More than there are between the end of an operation and the begin of the next: those are 5. */
+const MICROTASKS_TO_BEGIN = 50;
 
 let root = "";
 let fs: FilesystemCoordinator;
@@ -116,22 +121,34 @@ test("Of updates begun together each fails for itself", async () => {
   expect(await fs.list("/p")).toEqual(["/p/a", "/p/c", "/p/folder", "/p/lease"]);
 });
 
-test("No more files are open for updates than the limit says", async () => {
-  const before = readdirSync("/proc/self/fd").length;
-  const all = Promise.all(Array.from({ length: 500 }, (_, i) => fs.update(`/d/${i}`, "text")));
-  let most = 0;
-  let isDone = false;
-  void all.then(() => {
-    isDone = true;
+/** How many files this process has open to write the texts of updates. */
+function openDrafts(): number {
+  const temp = `${realpathSync(root)}/temp/`;
+  const targets = readdirSync("/proc/self/fd").map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      // What listed the folder is closed again.
+      return "";
+    }
   });
-  while (!isDone) {
-    most = Math.max(most, readdirSync("/proc/self/fd").length - before);
-    await new Promise((next) => setImmediate(next));
-  }
-  // How many are open at once is the disk's pace, a fast one has few; never more than the limit.
-  // Beside them the lock, the folder that is synced, and the one that is listed here.
-  expect(most).toBeGreaterThan(0);
-  expect(most).toBeLessThanOrEqual(BATCH_MAX + 3);
+  return targets.filter((path) => path.startsWith(temp)).length;
+}
+
+test("As many files are open for updates as the limit says, side by side, and no more", async () => {
+  const opened: number[] = [];
+  // An operation begins in the microtasks that follow its predecessor's end. What those have opened
+  // is all open when they are over: that a file is synced, however fast, is told by the loop. So
+  // what is counted here does not depend on the disk.
+  const count = async (): Promise<void> => {
+    for (let i = 0; i < MICROTASKS_TO_BEGIN; i++) await undefined;
+    opened.push(openDrafts());
+  };
+  const updates = Array.from({ length: 3 * BATCH_MAX + 1 }, (_, i) => fs.update(`/d/${i}`, "text"));
+  await Promise.all([count(), ...updates.map((update) => update.then(count))]);
+  // The first of these is of the first operation, then each update tells of the next one's.
+  const full = Array.from({ length: 1 + 2 * BATCH_MAX }, () => BATCH_MAX);
+  expect(opened).toEqual([...full, ...Array.from({ length: BATCH_MAX }, () => 1), 0]);
 });
 
 test("Updates begun together all fail when the lock is not to be had", async () => {
