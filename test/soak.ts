@@ -15,7 +15,7 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { soakBigKeys } from "./bigkeys/soak.ts";
+import { type Outcome, soakBigKeys } from "./bigkeys/soak.ts";
 import { HARMS, harmOf, runRound } from "./durability/campaign.ts";
 import type { CampaignReport } from "./fuzz/campaign.ts";
 import {
@@ -36,12 +36,6 @@ const HOUR_MS = 3_600_000;
 const PROGRESS_EVERY_MS = 10_000;
 const BYTEWISE_ONE_IN = 8;
 const MIB = 1024 * 1024;
-
-interface Outcome {
-  readonly part: string;
-  readonly isGood: boolean;
-  readonly text: string;
-}
 
 /** How much of it. */
 interface Amount {

@@ -15,14 +15,15 @@ const MEASURED_MOVES = 6;
 const KILLS_PER_VICTIM = 10;
 const TURN_MS_MAX = 10;
 
-export interface BigKeyOutcome {
+/** What came of a part of the soak, as its summary shows it. */
+export interface Outcome {
   readonly part: string;
   readonly isGood: boolean;
   readonly text: string;
 }
 
 /** @param say tells of each round */
-export async function soakBigKeys(say: (text: string) => void): Promise<readonly BigKeyOutcome[]> {
+export async function soakBigKeys(say: (text: string) => void): Promise<readonly Outcome[]> {
   const random = createPrng();
   const seed = `SEED=${random.seed}`;
   say(`large values: ${seed}`);
@@ -35,7 +36,7 @@ async function soakMoves(
   campaign: BigKeyCampaign,
   seed: string,
   say: (text: string) => void,
-): Promise<BigKeyOutcome> {
+): Promise<Outcome> {
   const part = "large values move";
   const moves: Round[] = [];
   try {
@@ -59,7 +60,7 @@ async function soakKills(
   kills: readonly Kill[],
   seed: string,
   say: (text: string) => void,
-): Promise<BigKeyOutcome> {
+): Promise<Outcome> {
   const part = "large values survive kills";
   let done = 0;
   try {
