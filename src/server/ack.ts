@@ -17,7 +17,7 @@ export const ACK_FAILED = -1;
 /** What an ACK of success begins with, up to the length of its text. */
 const DONE_HEAD = Buffer.from(`*3\r\n$${ACK.length}\r\n${ACK}\r\n$1\r\n${ACK_DONE}\r\n$`);
 /** Digits of the length of a text that is skipped unread. */
-const DONE_LENGTH_DIGITS = 2;
+const DONE_LENGTH_DIGITS_MAX = 2;
 const CR = 0x0d;
 const LF = 0x0a;
 const ZERO = 0x30;
@@ -38,7 +38,7 @@ export function skipDone(buf: Buffer, from: number, to: number): number {
   for (let i = 0; i < DONE_HEAD.length; i++) if (buf[from + i] !== DONE_HEAD[i]) return -1;
   let at = digitsStart;
   let length = 0;
-  const digitsEnd = Math.min(to, at + DONE_LENGTH_DIGITS);
+  const digitsEnd = Math.min(to, at + DONE_LENGTH_DIGITS_MAX);
   while (at < digitsEnd && buf[at] !== CR) {
     const digit = buf[at++]! - ZERO;
     if (digit < 0 || digit > 9) return -1;
