@@ -24,7 +24,7 @@ const VALUE_BYTES_MAX = 16 * 1024;
 /** What a key counts beside its bytes and those of its value. */
 const KEY_EXTRA_BYTES = 32;
 /** Keys looked at for each that may be taken. */
-const LOOKS_PER_KEY = 4;
+export const LOOKS_PER_KEY = 4;
 /** Elements looked at to tell how large a value is. */
 const SAMPLES = 4;
 const CURSOR_COUNT = 2 ** 32;

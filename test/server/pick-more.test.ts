@@ -1,21 +1,26 @@
-/** Calls that move several keys of a slot. */
+/** Calls that move several keys of a slot, and how they look for more. */
 
-import { afterEach, describe, expect, test } from "bun:test";
-import { CALL_BYTES_MAX } from "../../src/server/pick-more.ts";
+import { afterEach, describe, expect, spyOn, test } from "bun:test";
+import { Databases } from "../../src/server/databases.ts";
+import { KeyLocks } from "../../src/server/key-locks.ts";
+import { CALL_BYTES_MAX, LOOKS_PER_KEY, pickMore } from "../../src/server/pick-more.ts";
 import { slotOf } from "../../src/slots/hash.ts";
 import { ask, movingServers, replyText } from "../support/moving-servers.ts";
+import { createPrng } from "../support/prng.ts";
 
 const servers = movingServers();
 const { startServer, connect, startTarget } = servers;
 afterEach(() => servers.stopAll());
 
+const SLOT = slotOf(Buffer.from("{t}"));
+/** Without a tag, in the slot of the tag `t`. */
+const names = Array.from({ length: 200_000 }, (_, i) => `k${i}`)
+  .filter((name) => slotOf(Buffer.from(name)) === SLOT)
+  .slice(0, 150);
+
 describe("A call that may take several keys of a slot", () => {
-  /** Names without a tag, in the slot of the tag `t`. */
-  const names = Array.from({ length: 200_000 }, (_, i) => `k${i}`)
-    .filter((name) => slotOf(Buffer.from(name)) === slotOf(Buffer.from("{t}")))
-    .slice(0, 150);
   const move = (port: number, keysMax: number) =>
-    ["SLOTSMGRTTAGSLOT", "127.0.0.1", port, 60_000, slotOf(Buffer.from("{t}")), keysMax] as const;
+    ["SLOTSMGRTTAGSLOT", "127.0.0.1", port, 60_000, SLOT, keysMax] as const;
 
   async function filled(names: readonly string[], value: string) {
     const [source, other] = [await startServer(), await startServer()];
@@ -67,6 +72,62 @@ describe("A call that may take several keys of a slot", () => {
     for (const keysMax of [0, 1001]) {
       const text = `invalid number of keys = ${keysMax}, must be 1 to 1000`;
       expect(await ask(client, ...move(1, keysMax))).toBe(`-ERR ${text}\r\n`);
+    }
+  });
+});
+
+describe("The search for more keys of a slot", () => {
+  const UNSUITED = 1000;
+  const STARTS = 2 ** 30;
+
+  /** The search in a slot of as many keys with a tag, which do not suit, and these. */
+  function searchAmong(plain: readonly string[]) {
+    const db = new Databases(1, 0).all[0]!;
+    const unsuited = Array.from({ length: UNSUITED }, (_, i) => `{t}${i}`);
+    for (const name of [...unsuited, ...plain]) {
+      const key = Buffer.from(name);
+      db.setString(key, 0, key.length, key, 0, key.length, Number.NaN);
+    }
+    const scan = db.scanSlot.bind(db);
+    /** Keys shown by each step of the scan. */
+    let steps: number[] = [];
+    spyOn(db, "scanSlot").mockImplementation((slot, cursor, found) => {
+      const next = scan(slot, cursor, found);
+      steps.push(found.length);
+      return next;
+    });
+    return (keysMax: number, start: number) => {
+      steps = [];
+      const picked = { keys: [] as Buffer[], locks: new Set<number>() };
+      pickMore(db, new KeyLocks(), SLOT, keysMax, picked, () => start);
+      const looks = steps.reduce((sum, shown) => sum + shown, 0);
+      return { keys: picked.keys.map(String), looks, looksBeforeLast: looks - steps.at(-1)! };
+    };
+  }
+
+  test("ends after so many looks for each key it may take", () => {
+    const prng = createPrng();
+    const search = searchAmong([]);
+    for (let round = 0; round < 200; round++) {
+      const keysMax = 1 + prng.int(100);
+      const { keys, looks, looksBeforeLast } = search(keysMax, prng.int(STARTS) / STARTS);
+      const told = `SEED=${prng.seed}, round ${round}`;
+      expect(keys, told).toEqual([]);
+      expect(looks, told).toBeGreaterThanOrEqual(LOOKS_PER_KEY * keysMax);
+      expect(looksBeforeLast, told).toBeLessThan(LOOKS_PER_KEY * keysMax);
+    }
+  });
+
+  test("finds the only key that suits from anywhere when it may look at all of them", () => {
+    const prng = createPrng();
+    const search = searchAmong([names[0]!]);
+    const keysMax = Math.ceil((2 * (UNSUITED + 1)) / LOOKS_PER_KEY);
+    for (let round = 0; round < 50; round++) {
+      const { keys, looks } = search(keysMax, prng.int(STARTS) / STARTS);
+      const told = `SEED=${prng.seed}, round ${round}`;
+      expect(keys, told).toEqual([names[0]!]);
+      // From the start to the end of the slot, then all of it once.
+      expect(looks, told).toBeLessThanOrEqual(2 * (UNSUITED + 1));
     }
   });
 });
