@@ -73,6 +73,12 @@ export interface MessageLimits {
  */
 export type Written = "message" | "both" | "part" | "end" | "lost";
 
+/** How many messages a step has completed. */
+export function messagesIn(written: Written): number {
+  if (written === "both") return 2;
+  return written === "message" ? 1 : 0;
+}
+
 /** Words and names of a type of value on the wire. */
 const CHUNK_WORDS: Readonly<Record<number, string>> = {
   [LIST]: "list",

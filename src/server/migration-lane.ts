@@ -14,7 +14,7 @@
 
 import type { ReplyWriter } from "../resp/encoder.ts";
 import { AsyncLink, type AsyncLinkOwner } from "./async-link.ts";
-import { BatchMessages, estimateMessages } from "./async-messages.ts";
+import { BatchMessages, estimateMessages, messagesIn } from "./async-messages.ts";
 import { type BatchSubject, KeyChooser } from "./batch-keys.ts";
 import type { Client } from "./client.ts";
 import type { Keyspace } from "./keyspace.ts";
@@ -280,7 +280,7 @@ export class MigrationLane implements AsyncLinkOwner {
         this.#failBatch(KEY_LOST);
         return;
       }
-      if (written !== "part") link.added(written === "both" ? 2 : 1);
+      if (written !== "part") link.added(messagesIn(written));
       // What the kernel does not take makes `drained` follow.
       if (link.backlogBytes() >= backlogMax && link.flush() > 0) return;
       // To offer bytes to a connection that is no more ends the batch.

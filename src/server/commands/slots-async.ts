@@ -7,7 +7,7 @@
 import { parseSafeInteger } from "../../base/bytes.ts";
 import { ReplyWriter } from "../../resp/encoder.ts";
 import { SLOT_COUNT } from "../../slots/hash.ts";
-import { BatchMessages } from "../async-messages.ts";
+import { BatchMessages, messagesIn } from "../async-messages.ts";
 import { type BatchSubject, KeyChooser } from "../batch-keys.ts";
 import { argBytes, argEnd, argStart, argText, type Call, type Handler } from "../call.ts";
 import { KeyLocks } from "../key-locks.ts";
@@ -91,7 +91,7 @@ function dumpMessages(call: Call, withTag: boolean): void {
   for (;;) {
     const written = messages.write(out, Number.POSITIVE_INFINITY);
     if (written === "end" || out.isOverfull) break;
-    if (written !== "part") count += written === "both" ? 2 : 1;
+    count += messagesIn(written);
   }
   call.out.array(count);
   call.out.append(out.buf, out.head, out.length);
