@@ -15,6 +15,16 @@ async function cause(world: DashboardWorld, path: string, body = ""): Promise<st
   return status === 200 ? "OK" : JSON.parse(String(answer)).Cause;
 }
 
+/** With these groups stored, of one server each; not started. */
+function worldOfGroups(...ids: readonly number[]): DashboardWorld {
+  const world = new DashboardWorld();
+  for (const id of ids) {
+    world.addServer(`${id}a:1`);
+    world.coordinator.nodes.set(groupPath(PRODUCT, id), encodeRecord(GROUP, groupOf(id, 1)));
+  }
+  return world;
+}
+
 test("A dashboard that lost its lock writes nothing more and ends with an error", async () => {
   const world = new DashboardWorld();
   await world.start();
@@ -27,10 +37,8 @@ test("A dashboard that lost its lock writes nothing more and ends with an error"
 });
 
 test("A push that hangs stops neither the key check nor the statistics", async () => {
-  const world = new DashboardWorld();
+  const world = worldOfGroups(1);
   const proxy = world.addProxy("p", { token: "t", admin_addr: "p:1" });
-  world.addServer("1a:1");
-  world.coordinator.nodes.set(groupPath(PRODUCT, 1), encodeRecord(GROUP, groupOf(1, 1)));
   await world.start();
   await cause(world, "proxy/create/{xauth}/p:1");
   proxy.isHanging = true;
@@ -47,10 +55,8 @@ test("A push that hangs stops neither the key check nor the statistics", async (
 });
 
 test("A proxy that does not answer when it is filled counts only after it was filled again", async () => {
-  const world = new DashboardWorld();
+  const world = worldOfGroups(1);
   const proxy = world.addProxy("p", { token: "t", admin_addr: "p:1" });
-  world.addServer("1a:1");
-  world.coordinator.nodes.set(groupPath(PRODUCT, 1), encodeRecord(GROUP, groupOf(1, 1)));
   await world.start();
   proxy.answer = (call) => (call === "PUT fillslots" ? 0 : 200);
   expect(await cause(world, "proxy/create/{xauth}/p:1")).toBe("proxy-[t] fillslots failed");
@@ -87,12 +93,8 @@ test("A model that cannot be read at the start is read again until it can", asyn
 });
 
 test("The first rebalance stores and pushes the slots of an empty cluster many at a time", async () => {
-  const world = new DashboardWorld();
+  const world = worldOfGroups(1, 2);
   world.addProxy("p", { token: "t", admin_addr: "p:1" });
-  for (const id of [1, 2]) {
-    world.addServer(`${id}a:1`);
-    world.coordinator.nodes.set(groupPath(PRODUCT, id), encodeRecord(GROUP, groupOf(id, 1)));
-  }
   await world.start();
   await cause(world, "proxy/create/{xauth}/p:1");
   world.takeEvents();
@@ -109,9 +111,7 @@ test("The first rebalance stores and pushes the slots of an empty cluster many a
 });
 
 test("A store that takes no slot is not asked for all of them", async () => {
-  const world = new DashboardWorld();
-  world.addServer("1a:1");
-  world.coordinator.nodes.set(groupPath(PRODUCT, 1), encodeRecord(GROUP, groupOf(1, 1)));
+  const world = worldOfGroups(1);
   await world.start();
   let asked = 0;
   world.coordinator.onWrite = () => {
@@ -123,9 +123,7 @@ test("A store that takes no slot is not asked for all of them", async () => {
 });
 
 test("A slot that cannot be stored keeps only itself back", async () => {
-  const world = new DashboardWorld();
-  world.addServer("1a:1");
-  world.coordinator.nodes.set(groupPath(PRODUCT, 1), encodeRecord(GROUP, groupOf(1, 1)));
+  const world = worldOfGroups(1);
   await world.start();
   const { onWrite } = world.coordinator;
   world.coordinator.onWrite = (written) => {
@@ -144,9 +142,7 @@ test("A slot that cannot be stored keeps only itself back", async () => {
 });
 
 test("A slot whose end cannot be stored at first is counted once, as those beside it", async () => {
-  const world = new DashboardWorld();
-  world.addServer("1a:1");
-  world.coordinator.nodes.set(groupPath(PRODUCT, 1), encodeRecord(GROUP, groupOf(1, 1)));
+  const world = worldOfGroups(1);
   await world.start();
   const moved = async () => (await world.topom.stats()).slot_action.progress.slots_moved;
   const { onWrite } = world.coordinator;
