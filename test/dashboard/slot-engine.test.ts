@@ -44,7 +44,7 @@ test("Slots with one way share pushes, and each is stored in every state", async
     events.flatMap((event) => ("store" in event && event.store === `slot ${id}` ? [event] : []));
   for (let id = 0; id < slots; id++) {
     const states = stored(id).map(
-      ({ value }) => (value as { action: { state: string } }).action.state,
+      ({ value }) => (value as { action: { state?: string } }).action.state,
     );
     expect(states).toEqual([
       "pending",
