@@ -3,7 +3,7 @@
  * online, and what to do about one that does not answer.
  *
  *   push ──> every proxy at once ──> all accepted
- *                              ├───> one refused: an error with its name, all get the undo
+ *                              ├───> one refused: an error with its address, all get the undo
  *                              └───> one did not answer: the same, and it is silent from now on
  *
  * A silent proxy answers a poll, is then filled with all slots, because nobody knows which of its
@@ -54,7 +54,8 @@ export class Proxies {
   ): Promise<void> {
     if (mappings.length === 0) return;
     const proxies = sortedProxies(cluster);
-    for (const { token } of proxies) if (this.#silent.has(token)) throw silentError(token);
+    const silent = proxies.find(({ token }) => this.#silent.has(token));
+    if (silent !== undefined) throw silentError(silent);
     try {
       await this.#pushTo(cluster, mappings, proxies);
     } catch (error) {
@@ -174,9 +175,9 @@ export class Proxies {
       return undefined;
     } catch (error) {
       if (!(error instanceof CodisError)) throw error;
-      if (!isTimeout(error)) return failure(`proxy-[${proxy.token}] resync slots failed`, error);
+      if (!isTimeout(error)) return refusalError(proxy, error);
       this.#noteSilence(proxy);
-      return silentError(proxy.token, error);
+      return silentError(proxy);
     }
   }
 
@@ -222,13 +223,45 @@ function isTimeout(error: unknown): boolean {
   return error instanceof CodisError && error.code === "timeout";
 }
 
-function silentError(token: string, cause?: unknown): CodisError {
-  return new CodisError(
-    "timeout",
-    `proxy-[${token}] resync slots failed, no answer within ${PUSH_TIMEOUT_MS / 1000}s: bring it back, ` +
-      "or remove it with force; if it still serves then, its clients go on with the old servers",
-    cause,
-  );
+/** For a push that was not answered. */
+function silentError(proxy: ProxyModel): CodisError {
+  const reason = `no answer within ${PUSH_TIMEOUT_MS / 1000}s`;
+  const step =
+    `bring it back, or forget it: ${removalOf(proxy)}; ` +
+    "if it still serves then, its clients go on with the old servers";
+  return pushError("timeout", proxy, reason, step);
+}
+
+/** For a push that was answered by an error, or could not be made. */
+function refusalError(proxy: ProxyModel, error: CodisError): CodisError {
+  if (error.code === "unavailable") {
+    const step = `start it again, or forget it when it is gone for good: ${removalOf(proxy)}`;
+    return pushError(error.code, proxy, withoutUrl(error.message), step);
+  }
+  const step =
+    `look at its log; if another proxy runs there now, forget this one: ${removalOf(proxy)}, ` +
+    `and take that one in: codis admin proxy online ${proxy.admin_addr}`;
+  return pushError(error.code, proxy, error.message, step);
+}
+
+/** Upstream's words, and behind them what an operator needs, whom a token tells nothing. */
+function pushError(
+  code: CodisError["code"],
+  { token, admin_addr }: ProxyModel,
+  reason: string,
+  step: string,
+): CodisError {
+  const head = `proxy-[${token}] resync slots failed, admin address ${admin_addr}`;
+  return new CodisError(code, `${head}: ${reason}; ${step}`);
+}
+
+function removalOf({ id }: ProxyModel): string {
+  return `codis admin proxy remove ${id} --force`;
+}
+
+/** `Put "http://...": dial tcp ...` -> `dial tcp ...` */
+function withoutUrl(text: string): string {
+  return text.replace(/^(Get|Put) "[^"]*": /, "");
 }
 
 function failure(text: string, cause: unknown): CodisError {

@@ -64,7 +64,9 @@ test("A proxy that does not answer when it is filled counts only after it was fi
   world.takeEvents();
   const assign = (): Promise<string> =>
     cause(world, "slots/assign/{xauth}", '[{"id":1,"group_id":1}]');
-  expect(await assign()).toStartWith("proxy-[t] resync slots failed, no answer within 15s");
+  expect(await assign()).toStartWith(
+    "proxy-[t] resync slots failed, admin address p:1: no answer within 15s; bring it back",
+  );
   expect(world.takeEvents().some((event) => "push" in event)).toBe(false);
   await world.topom.statistics.pollProxies();
   await world.settle();
