@@ -3,6 +3,7 @@
 import type { DashboardClient } from "../../src/api/dashboard-client.ts";
 import type { TopomStats } from "../../src/api/topom-stats.ts";
 import { CodisError } from "../../src/base/errors.ts";
+import { type Failure, failuresOf, oldReasons } from "./failures.ts";
 import { MoveProgress, type MoveState } from "./progress.ts";
 import { formatCount } from "./table.ts";
 
@@ -35,16 +36,18 @@ export async function watchMove(
   begun = 0,
 ): Promise<MoveResult> {
   const beginMs = performance.now();
-  let state = moveState(await dashboard.stats());
+  let stats = await dashboard.stats();
+  let state = moveState(stats);
   const first = { ...state, slotsLeft: Math.max(state.slotsLeft, begun) };
   const progress = new MoveProgress(first, beginMs);
   let failures = 0;
   let lastLineMs = beginMs;
-  const reasons = new Set<string>();
+  const told = oldReasons(stats.slot_action);
   while (state.slotsLeft > 0) {
     await Bun.sleep(POLL_MS);
     try {
-      state = moveState(await dashboard.stats());
+      stats = await dashboard.stats();
+      state = moveState(stats);
       failures = 0;
     } catch (error) {
       if (!isPassing(error) || ++failures >= FAILURES_MAX) throw error;
@@ -52,10 +55,7 @@ export async function watchMove(
     }
     const nowMs = performance.now();
     if (isQuiet) continue;
-    if (state.failure !== "" && !reasons.has(state.failure) && reasons.size < REASONS_MAX) {
-      reasons.add(state.failure);
-      process.stderr.write(`${process.stderr.isTTY ? CLEAR_LINE : ""}${state.failure}\n`);
-    }
+    tell(failuresOf(stats.slot_action), told);
     if (process.stderr.isTTY) {
       // The last column stays free: a cursor behind it is on the next line.
       const columns = (process.stderr.columns || COLUMNS_DEFAULT) - 1;
@@ -71,6 +71,15 @@ export async function watchMove(
     keysMoved: Math.max(0, state.keysMoved - first.keysMoved),
     seconds: (performance.now() - beginMs) / 1000,
   };
+}
+
+/** @param told reasons that were told before; those told now are added */
+function tell(failing: readonly Failure[], told: Set<string>): void {
+  for (const { reason, text } of failing) {
+    if (told.has(reason) || told.size >= REASONS_MAX) continue;
+    told.add(reason);
+    process.stderr.write(`${process.stderr.isTTY ? CLEAR_LINE : ""}${text}\n`);
+  }
 }
 
 /** What a dashboard that is being restarted fails with. */
@@ -113,15 +122,14 @@ export function moveText({ slots, keysMoved, seconds }: MoveResult): string {
   return `${slots} slots and ${formatCount(keysMoved)} keys moved in ${seconds.toFixed(1)} s`;
 }
 
-function moveState(stats: TopomStats): MoveState {
-  const { disabled, progress } = stats.slot_action;
-  const slotsLeft = stats.slots.filter(({ action }) => action.state !== "").length;
+function moveState({ slot_action, slots }: TopomStats): MoveState {
+  const { disabled, progress } = slot_action;
+  const slotsLeft = slots.filter(({ action }) => action.state !== "").length;
   if (disabled && slotsLeft > 0) {
     throw new CodisError(
       "conflict",
       `${slotsLeft} slots wait, but slot actions are disabled; enable them with: codis admin slot resume`,
     );
   }
-  const failure = /^\[ERROR\] (.*)$/s.exec(progress.status)?.[1] ?? "";
-  return { slotsLeft, keysMoved: progress.keys_moved ?? 0, failure };
+  return { slotsLeft, keysMoved: progress.keys_moved ?? 0 };
 }

@@ -19,8 +19,6 @@ export interface MoveState {
   readonly slotsLeft: number;
   /** Keys moved since the dashboard started. */
   readonly keysMoved: number;
-  /** Why the dashboard last failed to move one, "" when nothing fails. */
-  readonly failure: string;
 }
 
 export class MoveProgress {

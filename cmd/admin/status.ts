@@ -2,11 +2,12 @@
 
 import type { Command } from "commander";
 import type { TopomStats } from "../../src/api/topom-stats.ts";
+import { failuresOf } from "./failures.ts";
 import { groupTable } from "./group.ts";
 import { silenceOf } from "./member-state.ts";
 import { polledStats } from "./polled.ts";
 import { proxyTable } from "./proxy.ts";
-import { formatCount, formatRanges } from "./table.ts";
+import { formatCount } from "./table.ts";
 import { addVerb } from "./verbs.ts";
 
 /** Different reasons that are shown of slots that do not move. */
@@ -64,11 +65,8 @@ function paceLines({ disabled, interval }: TopomStats["slot_action"]): string[] 
 }
 
 /** Why slots do not get on, once per reason. */
-function failureLines({ progress: { failing = {} } }: TopomStats["slot_action"]): string[] {
-  const slotsOf = Map.groupBy(Object.keys(failing), (id) => failing[id]!);
-  const lines = [...slotsOf].map(([reason, ids]) => {
-    return `slot ${formatRanges(ids.map(Number))} waits, and is tried again: ${reason}`;
-  });
+function failureLines(slotAction: TopomStats["slot_action"]): string[] {
+  const lines = failuresOf(slotAction).map(({ text }) => text);
   const more = lines.length - REASONS_MAX;
   return more <= 0 ? lines : [...lines.slice(0, REASONS_MAX), `and ${more} more such reasons`];
 }

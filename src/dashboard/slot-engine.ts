@@ -75,6 +75,7 @@ export interface SlotEngineOptions {
 interface Rest {
   readonly untilMs: number;
   readonly failures: number;
+  /** "" once the slot gets on again: what it failed with is over, how often counts until its end. */
   readonly reason: string;
 }
 
@@ -120,10 +121,15 @@ export class SlotEngine {
         slots_moved: this.#slotsMoved,
         slots_left: slotsInAction(this.#port.cluster).length,
         keys_left: [...this.#keysLeft.values()].reduce((sum, keys) => sum + keys, 0),
-        failing: Object.fromEntries([...this.#rests].map(([id, rest]) => [id, rest.reason])),
+        failing: this.#failing(),
       },
       executor: this.#executors,
     };
+  }
+
+  #failing(): Record<string, string> {
+    const failing = [...this.#rests].filter(([, { reason }]) => reason !== "");
+    return Object.fromEntries(failing.map(([id, { reason }]) => [id, reason]));
   }
 
   /** Something may have become possible: look again now. */
@@ -152,7 +158,7 @@ export class SlotEngine {
   /** Begins work on whatever may be worked on now. */
   pass(): void {
     const { cluster } = this.#port;
-    for (const id of this.#rests.keys()) if (this.#stateOf(id) === "") this.#rests.delete(id);
+    for (const id of this.#rests.keys()) if (this.#stateOf(id) === "") this.#endRest(id);
     const active = new Set(this.#active.keys());
     const resting = this.#resting();
     const moves = chooseMoves(cluster, active, resting, this.#disabled, {
@@ -202,7 +208,7 @@ export class SlotEngine {
         ids = await this.#moveKeys(ids);
         await this.#port.exclusive(() => this.#finish(ids));
       }
-      for (const id of ids) this.#rests.delete(id);
+      for (const id of ids) this.#endRest(id);
     } catch (error) {
       if (!(error instanceof CodisError)) throw error;
       this.#rest(ids, error);
@@ -253,7 +259,7 @@ export class SlotEngine {
     const untilMs = this.#port.monotonic() + restMs;
     for (const id of ids) this.#rests.set(id, { untilMs, failures, reason: error.message });
     const [first] = ids as [number];
-    this.#status = `[ERROR] ${label(first)}: ${error.message}`;
+    this.#status = failureOf(first) + error.message;
     this.#port.log.warn("slot action failed, will be tried again", {
       slot: first,
       ...(ids.length > 1 ? { slots: ids.length } : {}),
@@ -261,6 +267,19 @@ export class SlotEngine {
       error: errorText(error),
       retry_ms: restMs,
     });
+  }
+
+  /** The slot gets on: nobody is told any more what it failed with. */
+  #noteRecovery(slotId: number): void {
+    const rest = this.#rests.get(slotId);
+    if (rest === undefined || rest.reason === "") return;
+    this.#rests.set(slotId, { ...rest, reason: "" });
+    if (this.#status.startsWith(failureOf(slotId))) this.#status = "";
+  }
+
+  #endRest(slotId: number): void {
+    this.#noteRecovery(slotId);
+    this.#rests.delete(slotId);
   }
 
   #stateOf(slotId: number): Mapping["action"]["state"] {
@@ -284,6 +303,7 @@ export class SlotEngine {
         // When one could not be stored the others were.
         for (const id of ids) if (this.#stateOf(id) === "") this.#ended(id);
       }
+      for (const id of ids) this.#noteRecovery(id);
     }
   }
 
@@ -352,6 +372,7 @@ export class SlotEngine {
   }
 
   #progress(slotId: number, db: number, moved: number, left: number): void {
+    this.#noteRecovery(slotId);
     this.#keysMoved += moved;
     this.#keysLeft.set(slotId, left);
     if (left > 0) this.#status = `[OK] ${label(slotId)}@DB[${db}]=${left}`;
@@ -364,6 +385,10 @@ function isSameWork(was: Mapping, now: Mapping): boolean {
 
 function label(slotId: number): string {
   return `Slot[${String(slotId).padStart(4, "0")}]`;
+}
+
+function failureOf(slotId: number): string {
+  return `[ERROR] ${label(slotId)}: `;
 }
 
 function invalidState(slotId: number): CodisError {

@@ -53,3 +53,26 @@ test("Who watches is told at once when slot actions are disabled", async () => {
   expect(looks).toBe(2);
   await dashboard.close();
 });
+
+test("Who watches is told what fails now, and nothing of a failure that is over", async () => {
+  const slot = { id: 7, group_id: 1, action: { index: 1, state: "migrating", target_id: 2 } };
+  const over = { status: "[ERROR] Slot[0007]: EOF", failing: {} };
+  const looks = [
+    { slots: [slot], progress: over },
+    { slots: [slot], progress: over },
+    { slots: [slot], progress: { ...over, failing: { 7: "dial failed" } } },
+    { slots: [], progress: { status: "", failing: {} } },
+  ];
+  const dashboard = await serveAdmin("127.0.0.1:0", async ({ target }) => {
+    if (!target.includes("/stats/")) return jsonAnswer(200, { product_name: "demo" });
+    const { slots, progress } = looks.shift()!;
+    const empty = { models: [], stats: {} };
+    const slot_action = { interval: 0, disabled: false, progress, executor: 0 };
+    return jsonAnswer(200, { slots, group: empty, proxy: empty, slot_action });
+  });
+  await using admin = new RoleProcess();
+  admin.start("admin", "slot", "wait", "--dashboard", dashboard.address);
+  expect(await admin.ended()).toBe(0);
+  expect(admin.log).toBe("slot 7 waits, and is tried again: dial failed\n");
+  await dashboard.close();
+});

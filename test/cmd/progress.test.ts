@@ -5,8 +5,8 @@ import { MoveProgress } from "../../cmd/admin/progress.ts";
 
 /** Half of 1,000 slots have moved, in two seconds. */
 function halfWay(columns?: number): string {
-  const progress = new MoveProgress({ slotsLeft: 1000, keysMoved: 50, failure: "" }, 0);
-  return progress.line({ slotsLeft: 500, keysMoved: 2_000_050, failure: "EOF" }, 2_000, columns);
+  const progress = new MoveProgress({ slotsLeft: 1000, keysMoved: 50 }, 0);
+  return progress.line({ slotsLeft: 500, keysMoved: 2_000_050 }, 2_000, columns);
 }
 
 const BAR = "[############............] 500/1000 slots";
@@ -24,7 +24,7 @@ test("What does not fit is left out, whole and from the right", () => {
 });
 
 test("Where nothing has moved no time left is told", () => {
-  const state = { slotsLeft: 8, keysMoved: 0, failure: "" };
+  const state = { slotsLeft: 8, keysMoved: 0 };
   const progress = new MoveProgress(state, 0);
   expect(progress.line(state, 1_000)).toBe(
     "[........................] 0/8 slots, 0 keys  0 keys/s, 0.0 slots/s",

@@ -89,3 +89,37 @@ test("After a target was down the slots that were to move together all end", asy
   expect(keysOf(world, "2a:1", SLOTS_AT_ONCE)).toEqual(Array(SLOTS_AT_ONCE).fill(KEYS_PER_SLOT));
   await world.topom.close();
 });
+
+test("What a slot failed with is told until it gets on, which is before its end", async () => {
+  const world = await startWorld(1);
+  const progress = async (): Promise<unknown> => {
+    const { status, failing } = (await world.topom.stats()).slot_action.progress;
+    return { status, failing };
+  };
+  const proxy = world.proxies.get("p:1")!;
+  const target = world.servers.get("2a:1")!;
+  world.topom.engine.intervalUs = 1_000_000;
+  proxy.answer = () => -1;
+  target.isDown = true;
+  await world.topom.createSlotAction(0, 2);
+  await world.settle();
+  const refused = expect.stringContaining("p:1: connect: connection refused");
+  expect(await progress()).toEqual({ status: refused, failing: { 0: refused } });
+  // Accepted: it is told no more what the proxy said, then what the server says.
+  let told: unknown;
+  proxy.answer = () => {
+    const { status, failing } = world.topom.engine.stats.progress;
+    told = { status, failing };
+    return 200;
+  };
+  await world.advance(5_000);
+  expect(told).toEqual({ status: "", failing: {} });
+  const lost = "IOERR error or timeout connecting to the client";
+  expect(await progress()).toEqual({ status: `[ERROR] Slot[0000]: ${lost}`, failing: { 0: lost } });
+  // One key moves, then the operator's pause.
+  target.isDown = false;
+  await world.advance(5_000);
+  expect(target.count(0)).toBe(1);
+  expect(await progress()).toEqual({ status: "[OK] Slot[0000]@DB[0]=2", failing: {} });
+  await world.topom.close();
+});
