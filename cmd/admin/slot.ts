@@ -12,11 +12,10 @@
 
 import type { Command } from "commander";
 import type { DashboardClient } from "../../src/api/dashboard-client.ts";
-import { CodisError, errorText } from "../../src/base/errors.ts";
+import { CodisError } from "../../src/base/errors.ts";
 import { MAPPINGS, type Mapping, offlineMapping } from "../../src/model/slot.ts";
-import { SLOT_COUNT } from "../../src/slots/hash.ts";
 import { cancelMoves } from "./cancel.ts";
-import type { VerbFlags } from "./dashboard.ts";
+import { type MigrateFlags, migration } from "./migration.ts";
 import { type MoveResult, moveText, untilInterrupted, watchMove } from "./move.ts";
 import { formatRanges, renderTable } from "./table.ts";
 import {
@@ -27,7 +26,6 @@ import {
   doing,
   groupArgument,
   integerArgument,
-  type SlotRange,
   slotRangesArgument,
   slotsOf,
 } from "./verbs.ts";
@@ -76,8 +74,11 @@ function addMoveVerbs(slot: Command): void {
       const begin = migration(args, flags);
       return async (dashboard) => {
         const work = async (): Promise<Answer> => {
-          await begin(dashboard);
-          return flags.wait ? await watched(dashboard, flags.json === true) : DONE;
+          const isQuiet = flags.json === true;
+          const { begun, shortage } = await begin(dashboard);
+          if (!isQuiet && shortage !== "") process.stderr.write(`${shortage}\n`);
+          const { text, json } = flags.wait ? await watched(dashboard, isQuiet, begun) : DONE;
+          return { text, json: { ...json, begun } };
         };
         return await untilInterrupted(dashboard.addr, work());
       };
@@ -121,60 +122,6 @@ export async function watched(
 ): Promise<{ text: string; json: MoveResult }> {
   const result = await watchMove(dashboard, isQuiet, begun);
   return { text: `${moveText(result)}\n`, json: result };
-}
-
-interface MigrateFlags extends VerbFlags {
-  from?: string;
-  to?: string;
-  count?: string;
-  wait: boolean;
-}
-
-/** Which slots to move, named by number or by how many. @throws CodisError "usage" for a mixture */
-function migration(
-  [slots, gid]: readonly string[],
-  { from, to, count }: MigrateFlags,
-): (dashboard: DashboardClient) => Promise<void> {
-  const isByCount = [from, to, count].some((value) => value !== undefined);
-  if (isByCount === (slots !== undefined)) {
-    throw new CodisError(
-      "usage",
-      "Name slots and a group (migrate 0-9 2), or --from, --to and --count",
-    );
-  }
-  if (slots === undefined) {
-    const source = groupArgument(from, "--from");
-    const target = groupArgument(to, "--to");
-    if (source === target) {
-      throw new CodisError(
-        "usage",
-        `Cannot move slots from group ${source} to group ${target}: that is where they are`,
-      );
-    }
-    const slotCount = integerArgument("--count", count, 1, SLOT_COUNT);
-    return (dashboard) => dashboard.createSlotActions(source, target, slotCount);
-  }
-  const ranges = slotRangesArgument(slots);
-  const target = groupArgument(gid);
-  return (dashboard) => beginRanges(dashboard, ranges, target);
-}
-
-/** @throws CodisError of the first range that is refused, with what was begun before it */
-async function beginRanges(
-  dashboard: DashboardClient,
-  ranges: readonly SlotRange[],
-  target: number,
-): Promise<void> {
-  for (const [i, { begin, end }] of ranges.entries()) {
-    try {
-      await dashboard.createSlotActionRange(begin, end, target);
-    } catch (error) {
-      if (!(error instanceof CodisError) || i === 0) throw error;
-      const begun = formatRanges(slotsOf(ranges.slice(0, i)).sort((a, b) => a - b));
-      const step = `slots ${begun} move to group ${target}; \`slot cancel\` forgets those that wait`;
-      throw new CodisError(error.code, `${errorText(error)}\n${step}`);
-    }
-  }
 }
 
 function mappingsOf(text: string, gid: number): Mapping[] {

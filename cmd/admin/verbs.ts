@@ -20,7 +20,7 @@ export interface Answer {
   readonly json: unknown;
 }
 
-export const DONE: Answer = { text: "ok\n", json: { ok: true } };
+export const DONE = { text: "ok\n", json: { ok: true } } as const satisfies Answer;
 
 /** What a verb does at its dashboard. */
 export type Work = (dashboard: DashboardClient) => Promise<Answer>;
