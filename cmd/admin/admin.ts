@@ -7,6 +7,7 @@ import { type Command, CommanderError } from "commander";
 import { CodisError, errorText } from "../../src/base/errors.ts";
 import { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, newCommand } from "../flags.ts";
 import { addGroupVerbs } from "./group.ts";
+import { nextStepFor } from "./next-steps.ts";
 import { runOriginal } from "./original.ts";
 import { addProxyVerbs } from "./proxy.ts";
 import { addRebalanceVerb } from "./rebalance.ts";
@@ -27,7 +28,9 @@ export async function runAdmin(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_DONE : EXIT_USAGE;
     if (!(error instanceof CodisError)) throw error;
-    process.stderr.write(`codis admin: ${errorText(error)}\n`);
+    const text = errorText(error);
+    const step = nextStepFor(text);
+    process.stderr.write(`codis admin: ${text}\n${step === "" ? "" : `${step}\n`}`);
     return error.code === "usage" ? EXIT_USAGE : EXIT_FAILED;
   }
 }

@@ -50,7 +50,7 @@ export function addGroupVerbs(admin: Command): void {
       return doing((dashboard) =>
         withStep(
           () => dashboard.addServer(id, server, datacenter ?? ""),
-          (text) => addingStep(dashboard, server, text),
+          (text) => whereItIs(dashboard, server, text),
         ),
       );
     },
@@ -75,21 +75,16 @@ export function addGroupVerbs(admin: Command): void {
   });
 }
 
-/** What can be done about a server that cannot be added. */
-async function addingStep(
+/** Of a server that is a member already, the group; else "". */
+async function whereItIs(
   dashboard: Pick<DashboardClient, "stats">,
   server: string,
   text: string,
 ): Promise<string> {
-  if (/already exists$/.test(text)) {
-    const { group } = await dashboard.stats();
-    const owner = group.models.find(({ servers }) =>
-      servers.some((each) => each.server === server),
-    );
-    if (owner !== undefined) return `${server} is in group ${owner.id}`;
-  }
-  if (!/connection refused|i\/o timeout|no such host|no route|timed? ?out/.test(text)) return "";
-  return `no server answers at ${server}: start it first (\`codis server\`, redis-server), then add it`;
+  if (!/server-\[.*\] already exists$/.test(text)) return "";
+  const { group } = await dashboard.stats();
+  const owner = group.models.find(({ servers }) => servers.some((each) => each.server === server));
+  return owner === undefined ? "" : `${server} is in group ${owner.id}`;
 }
 
 /** Why the server is not made the master of the group, and what the operator can do. */

@@ -30,21 +30,11 @@ export function addProxyVerbs(admin: Command): void {
   });
   addVerb(proxy, "create <admin-addr>", "add a new proxy", ([addr]) => {
     const address = addressArgument(addr);
-    return doing((dashboard) =>
-      withStep(
-        () => dashboard.createProxy(address),
-        (text) => onlineStep(address, text),
-      ),
-    );
+    return doing((dashboard) => dashboard.createProxy(address));
   });
   addVerb(proxy, "online <admin-addr>", "add a proxy or refresh a known one", ([addr]) => {
     const address = addressArgument(addr);
-    return doing((dashboard) =>
-      withStep(
-        () => dashboard.onlineProxy(address),
-        (text) => onlineStep(address, text),
-      ),
-    );
+    return doing((dashboard) => dashboard.onlineProxy(address));
   });
   addVerb(proxy, "reinit <proxy>", "push slots to a proxy and start it again", ([name]) =>
     doing(async (dashboard) => dashboard.reinitProxy(await tokenOf(dashboard, name!))),
@@ -62,14 +52,6 @@ export function addProxyVerbs(admin: Command): void {
         );
       }),
     (command) => command.option("--force", "forget it even when it does not answer"),
-  );
-}
-
-function onlineStep(address: string, text: string): string {
-  if (!/fetch model failed/.test(text)) return "";
-  return (
-    `no proxy's admin API answers at ${address}: is the proxy running, and is this its admin ` +
-    "address (11080 by default, 19100 of `codis up`), not the one that clients use?"
   );
 }
 

@@ -142,6 +142,44 @@ for (const words of ["group create 1 --dashboard ADDR", "--dashboard=ADDR --crea
   });
 }
 
+test("Refusals of groups and slots tell the next step behind the dashboard's words", async () => {
+  const world = new DashboardWorld();
+  world.addServer("s:1");
+  await world.start();
+  const answering = await serveAdmin("127.0.0.1:0", ({ method, target, readBody }) =>
+    readBody().then((body) => world.request(method, target, String(body))),
+  );
+  const run = async (words: string): Promise<string> => {
+    printed = "";
+    await runAdmin([...words.split(" "), "--dashboard", answering.address]);
+    return printed;
+  };
+  const refused = async (words: string, text: string, step: string): Promise<void> => {
+    expect(await run(words)).toStartWith(`codis admin: [Remote Error] ${text}\n`);
+    expect(printed.split("\n")[1]).toContain(step);
+    expect(printed.split("\n").slice(2)).toEqual([""]);
+  };
+  await refused("rebalance", "no valid group could be found", "codis admin group create 1");
+  await refused("group remove 3", "group-[3] doesn't exist", "codis admin group create 3");
+  await refused("group add 3 s:2", "dial tcp s:2: connect: connection refused", "answers at s:2");
+  expect(await run("group create 3")).toBe("ok\n");
+  await refused("group create 3", "group-[3] already exists", "codis admin group add 3 ADDR");
+  await refused("slot assign 7 3", "group-[3] is empty", "codis admin group add 3 ADDR");
+  expect(await run("group add 3 s:1")).toBe("ok\n");
+  await refused("group remove 3", "group-[3] isn't empty", "codis admin group del 3 ADDR");
+  await refused("group del 3 s:2", "group-[3] doesn't have server-[s:2]", "group list");
+  expect(await run("slot assign 7 3")).toBe("ok\n");
+  await refused("slot migrate 7 3", "slot-[7] already in group-[3]", "slot list");
+  await refused("slot cancel 7", "slot-[7] action doesn't exist", "slot list");
+  const move = "codis admin slot migrate --from 3 --to GROUP --count 1024";
+  await refused("group del 3 s:1", "group-[3] can't remove master, still in use", move);
+  expect(await run("slot migrate 9 3 --no-wait")).toBe("ok\n");
+  await refused("slot migrate 9 3", "slot-[9] action already exists", "codis admin slot cancel 9");
+  await world.topom.close();
+  await refused("group create 4", "use of closed topom", "start it again");
+  await answering.close();
+});
+
 test("Refusals of members tell the next step", async () => {
   const world = new DashboardWorld();
   world.addServer("s:1");
@@ -160,6 +198,13 @@ test("Refusals of members tell the next step", async () => {
   expect(await run("proxy online dead:1")).toContain("no proxy's admin API answers at dead:1");
   expect(await run("proxy create dead:1")).toContain("not the one that clients use?");
   expect(await run("proxy create p:1")).toBe("ok\n");
+  expect(await run("proxy create p:1")).toContain("codis admin proxy reinit");
+  world.proxies.get("p:1")!.answer = (call) => (call === "GET xping" ? 403 : 200);
+  for (const verb of ["create", "online"]) {
+    expect(await run(`proxy ${verb} p:1`)).toContain("product_name and product_auth");
+  }
+  world.proxies.get("p:1")!.answer = (call) => (call === "PUT fillslots" ? 403 : 200);
+  expect(await run("proxy reinit 1")).toContain("did not take what it was given");
   world.proxies.get("p:1")!.answer = () => -1;
   expect(await run("proxy remove 1")).toContain("codis admin proxy remove 1 --force");
   expect(await run("proxy remove 1 --force")).toBe("ok\n");
