@@ -23,7 +23,7 @@ export async function runAdmin(argv: readonly string[]): Promise<number> {
   if (!isReadable) return runOriginal(argv);
   const admin = adminCommand();
   try {
-    await admin.parseAsync(words.length === 0 ? ["--help"] : words, { from: "user" });
+    await admin.parseAsync(words, { from: "user" });
     return EXIT_DONE;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_DONE : EXIT_USAGE;

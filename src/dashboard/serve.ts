@@ -157,7 +157,8 @@ async function takeLock(topom: Topom, place: string, log: Log): Promise<void> {
       if (error.code === "usage") {
         const step =
           "let this user write there, or name another place in coordinator_addr or --filesystem";
-        throw new CodisError("usage", `Cannot store the model in ${place}; ${step}`, error);
+        // The command line may be right, and the disk not: no error of usage to who started it.
+        throw new CodisError("unavailable", `Cannot store the model in ${place}; ${step}`, error);
       }
       log.warn("cannot take the lock of the product", { attempt, error: errorText(error) });
       if (attempt >= LOCK_ATTEMPTS) {

@@ -55,6 +55,13 @@ for (const words of [[], ["group"], ["proxy"], ["slot"]]) {
   });
 }
 
+for (const words of [[], ["group"], ["proxy"], ["slot"]]) {
+  test(`${["codis admin", ...words].join(" ")} without a verb is a usage error that shows the verbs`, async () => {
+    expect(await runAdmin(words)).toBe(2);
+    expect(printed).toContain(`Usage: ${["codis admin", ...words].join(" ")} [options] [command]`);
+  });
+}
+
 test("codis admin --help tells where the password is read from", async () => {
   expect(await runAdmin(["--help"])).toBe(0);
   expect(printed).toContain("CODIS_PRODUCT_AUTH");

@@ -125,6 +125,14 @@ for (const [words, text] of [
   });
 }
 
+test("A folder that cannot hold the model ends the dashboard with 1: the command line is right", async () => {
+  await using dashboard = new RoleProcess();
+  const config = dashboard.write("dashboard.toml", 'admin_addr = "127.0.0.1:0"\n');
+  dashboard.start("dashboard", "--config", config, "--filesystem", `${config}/below`);
+  expect(await dashboard.ended()).toBe(1);
+  expect(dashboard.log).toContain(`Cannot store the model in ${config}/below`);
+});
+
 test("A config file without an end is refused by name and rule", async () => {
   await using server = new RoleProcess();
   server.start("server", "--config", "/dev/zero");

@@ -123,7 +123,7 @@ test("A coordinator's folder that cannot be used ends the start with its name, t
     [locked, "EISDIR"],
   ] as const) {
     const error = await failureOf(serve("", false, folder));
-    expect(error.code).toBe("usage");
+    expect(error.code).toBe("unavailable");
     expect(errorText(error)).toContain(`Cannot store the model in ${folder}; `);
     expect(errorText(error)).toContain("another place in coordinator_addr or --filesystem");
     expect(errorText(error)).toContain(cause);
