@@ -71,7 +71,7 @@ async function attempt(source: DashboardSource, port: RegisterPort): Promise<voi
     const [ours, theirs] = [port.productName, model.product_name];
     throw new CodisError(
       "usage",
-      `unexcepted product name: this proxy is of ${ours}, the dashboard ${addr} of ${theirs}; ` +
+      `unexpected product name: this proxy is of ${ours}, the dashboard ${addr} of ${theirs}; ` +
         "name the same product_name, or another dashboard",
     );
   }

@@ -95,7 +95,7 @@ describe("register", () => {
     const seen = await startDashboard("other", []);
     const port = new Recorder();
     const registered = register({ kind: "dashboard", addr: dashboard!.address }, port);
-    await expect(registered).rejects.toThrow("unexcepted product name: this proxy is of");
+    await expect(registered).rejects.toThrow("unexpected product name: this proxy is of");
     expect([seen.length, port.retries]).toEqual([1, []]);
   });
 
