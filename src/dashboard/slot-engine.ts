@@ -12,8 +12,7 @@
  * on two groups, took 20 to 44 s when each went alone, and takes 6.
  *
  * Every step is stored before the next begins, so the engine keeps nothing that matters: after a
- * crash the next one goes on from the stored states. A slot that fails rests 100 ms, twice as long
- * each time, 5 s at most; upstream stops all slots for 6 s.
+ * crash the next one goes on from the stored states. A slot that fails rests (rests.ts).
  */
 
 import type { TopomStats } from "../api/topom-stats.ts";
@@ -27,6 +26,7 @@ import type { AsyncLimits } from "./migrate-async.ts";
 import type { MovePermit, MovePort } from "./migrate-runner.ts";
 import { moveSlot } from "./migrate-runner.ts";
 import { Pace } from "./pace.ts";
+import { Rests } from "./rests.ts";
 import { chooseMoves, chooseOffline, inBatches, inState, stepOf } from "./slot-action.ts";
 import { Sweeps } from "./sweep.ts";
 
@@ -40,8 +40,6 @@ export const SLOTS_AT_ONCE = 8;
  * the others move keys.
  */
 const MOVES_PER_GROUP = 2 * SLOTS_AT_ONCE;
-const REST_FIRST_MS = 100;
-const REST_MAX_MS = 5_000;
 /** How often a pause is looked at again. */
 const PAUSE_MS = 1_000;
 /** Limit of the operator's pause between migration calls. */
@@ -72,18 +70,11 @@ export interface SlotEngineOptions {
   readonly asyncLimits: AsyncLimits | undefined;
 }
 
-interface Rest {
-  readonly untilMs: number;
-  readonly failures: number;
-  /** "" once the slot gets on again: what it failed with is over, how often counts until its end. */
-  readonly reason: string;
-}
-
 export class SlotEngine {
   readonly #port: SlotEnginePort;
   readonly #options: SlotEngineOptions;
   readonly #active = new Map<number, Promise<void>>();
-  readonly #rests = new Map<number, Rest>();
+  readonly #rests = new Rests();
   readonly #sweeps = new Sweeps();
   readonly #pace = new Pace();
   readonly #keysLeft = new Map<number, number>();
@@ -121,20 +112,21 @@ export class SlotEngine {
         slots_moved: this.#slotsMoved,
         slots_left: slotsInAction(this.#port.cluster).length,
         keys_left: [...this.#keysLeft.values()].reduce((sum, keys) => sum + keys, 0),
-        failing: this.#failing(),
+        failing: this.#rests.failing(),
       },
       executor: this.#executors,
     };
   }
 
-  #failing(): Record<string, string> {
-    const failing = [...this.#rests].filter(([, { reason }]) => reason !== "");
-    return Object.fromEntries(failing.map(([id, { reason }]) => [id, reason]));
-  }
-
   /** Something may have become possible: look again now. */
   wake(): void {
     this.#wake();
+  }
+
+  /** What slots failed with may be over: those that rest are tried now. */
+  retry(): void {
+    this.#rests.interrupt(this.#port.monotonic());
+    this.wake();
   }
 
   /** Passes until stopped; resolves when the last slot has come to rest. */
@@ -158,9 +150,9 @@ export class SlotEngine {
   /** Begins work on whatever may be worked on now. */
   pass(): void {
     const { cluster } = this.#port;
-    for (const id of this.#rests.keys()) if (this.#stateOf(id) === "") this.#endRest(id);
+    for (const id of this.#rests.slotIds) if (this.#stateOf(id) === "") this.#endRest(id);
     const active = new Set(this.#active.keys());
-    const resting = this.#resting();
+    const resting = this.#rests.resting(this.#port.monotonic());
     const moves = chooseMoves(cluster, active, resting, this.#disabled, {
       slots: this.#options.parallelSlots,
       perGroup: MOVES_PER_GROUP,
@@ -181,17 +173,9 @@ export class SlotEngine {
     while (this.#active.size > 0) await Promise.all(this.#active.values());
   }
 
-  #resting(): Set<number> {
-    const nowMs = this.#port.monotonic();
-    const resting = [...this.#rests].filter(([, rest]) => rest.untilMs > nowMs);
-    return new Set(resting.map(([id]) => id));
-  }
-
   /** Until the next rest ends. */
   #idleMs(): number {
-    const nowMs = this.#port.monotonic();
-    const left = [...this.#rests.values()].map((rest) => rest.untilMs - nowMs);
-    return Math.min(PAUSE_MS, ...left.filter((ms) => ms > 0));
+    return Math.min(PAUSE_MS, this.#rests.nextMs(this.#port.monotonic()));
   }
 
   /** Takes slots to the end of their actions. */
@@ -254,10 +238,7 @@ export class SlotEngine {
 
   #rest(ids: readonly number[], error: CodisError): void {
     if (this.#stopped) return;
-    const failures = Math.max(...ids.map((id) => this.#rests.get(id)?.failures ?? 0)) + 1;
-    const restMs = Math.min(REST_MAX_MS, REST_FIRST_MS * 2 ** (failures - 1));
-    const untilMs = this.#port.monotonic() + restMs;
-    for (const id of ids) this.#rests.set(id, { untilMs, failures, reason: error.message });
+    const restMs = this.#rests.begin(ids, error.message, this.#port.monotonic());
     const [first] = ids as [number];
     this.#status = failureOf(first) + error.message;
     this.#port.log.warn("slot action failed, will be tried again", {
@@ -271,15 +252,13 @@ export class SlotEngine {
 
   /** The slot gets on: nobody is told any more what it failed with. */
   #noteRecovery(slotId: number): void {
-    const rest = this.#rests.get(slotId);
-    if (rest === undefined || rest.reason === "") return;
-    this.#rests.set(slotId, { ...rest, reason: "" });
+    if (!this.#rests.noteRecovery(slotId)) return;
     if (this.#status.startsWith(failureOf(slotId))) this.#status = "";
   }
 
   #endRest(slotId: number): void {
     this.#noteRecovery(slotId);
-    this.#rests.delete(slotId);
+    this.#rests.end(slotId);
   }
 
   #stateOf(slotId: number): Mapping["action"]["state"] {

@@ -186,7 +186,7 @@ export class Topom {
     const found = await this.#proxies.identify(addr, true);
     await this.#operate((cluster) => this.#proxies.create(cluster, found));
     this.#statistics.forgetProxy(found.token);
-    this.#engine.wake();
+    this.#engine.retry();
   }
 
   /** Takes in the proxy at `addr`, which may be known under its token already, and starts it. */
@@ -195,18 +195,18 @@ export class Topom {
     const found = await this.#proxies.identify(addr, false);
     await this.#operate((cluster) => this.#proxies.online(cluster, found));
     this.#statistics.forgetProxy(found.token);
-    this.#engine.wake();
+    this.#engine.retry();
   }
 
   async reinitProxy(token: string): Promise<void> {
     await this.#operate((cluster) => this.#proxies.reinit(cluster, requireProxy(cluster, token)));
-    this.#engine.wake();
+    this.#engine.retry();
   }
 
   /** @param force remove it although it does not shut down: it may go on serving old slots */
   async removeProxy(token: string, force: boolean): Promise<void> {
     await this.#operate((cluster) => this.#proxies.remove(requireProxy(cluster, token), force));
-    this.#engine.wake();
+    this.#engine.retry();
   }
 
   // -- groups -------------------------------------------------------------------------------------
@@ -415,8 +415,12 @@ export class Topom {
     return new ReturningProxies({
       isSilent: (token) => this.#proxies.isSilent(token),
       online: (addr) => this.onlineProxy(addr),
-      refill: (token) =>
-        this.#operate((cluster) => this.#proxies.refill(cluster, requireProxy(cluster, token))),
+      refill: async (token) => {
+        await this.#operate((cluster) =>
+          this.#proxies.refill(cluster, requireProxy(cluster, token)),
+        );
+        this.#engine.retry();
+      },
       onAttempt: () => this.#engine.wake(),
       log: this.#options.log,
     });

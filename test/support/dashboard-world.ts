@@ -108,6 +108,8 @@ export class DashboardWorld {
   /** Calls of proxies and servers that are not answered yet; those left hanging do not count. */
   #answering = 0;
   #answered = 0;
+  /** How many were answered when the last call was recorded. */
+  #answeredAtCall = 0;
   #topom: Topom | undefined;
   #handle: ReturnType<typeof createHandler> | undefined;
 
@@ -296,13 +298,18 @@ export class DashboardWorld {
     };
   }
 
-  /** Calls to different proxies without anything between them were made at the same time. */
+  /**
+   * Calls to different proxies without anything between them, not even an answer, were made at the
+   * same time.
+   */
   #recordCall(made: ProxyCall): void {
     const last = this.events.at(-1);
     const joins =
       last !== undefined &&
       "push" in last &&
+      this.#answeredAtCall === this.#answered &&
       last.push.every((other) => other.call === made.call && other.proxy !== made.proxy);
+    this.#answeredAtCall = this.#answered;
     if (joins) last.push.push(made);
     else this.events.push({ push: [made] });
   }
