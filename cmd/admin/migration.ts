@@ -69,15 +69,15 @@ async function beginSome(
   wanted: number,
 ): Promise<Begun> {
   const { slots } = await dashboard.stats();
-  const idle = slots.filter(({ group_id, action }) => group_id === source && action.state === "");
+  const owned = slots.filter(({ group_id }) => group_id === source);
+  const idle = owned.filter(({ action }) => action.state === "");
   await dashboard.createSlotActions(source, target, wanted);
   const begun = Math.min(wanted, idle.length);
   if (begun === wanted) return { begun, shortage: "" };
-  const others = begun === 0 ? "none" : "no others";
-  const shortage =
-    `${begun} slots begin to move, not ${wanted}: group ${source} owns ${others} ` +
-    "that do not move already";
-  return { begun, shortage };
+  const moving = owned.length - idle.length;
+  const others = moving === 0 ? "" : `, ${moving} move already`;
+  const owns = `group ${source} owns ${owned.length}${others}`;
+  return { begun, shortage: `${begun} slots begin to move, not ${wanted}: ${owns}` };
 }
 
 /** @throws CodisError of the first range that is refused, with what was begun before it */

@@ -40,20 +40,24 @@ async function movingSlots(port: Port): Promise<number> {
   return (await port.stats()).slots.filter(({ action }) => action.state !== "").length;
 }
 
-test("A count within what there is begins so many; one above says how many, then that none are left", async () => {
+test("A count within what there is begins so many; one above says how many, and why", async () => {
   const { port } = await startWorld();
-  const some = (count: string): Promise<unknown> =>
-    migration([], { from: "1", to: "2", count })(port);
+  const some = (count: string, from = "1"): Promise<unknown> =>
+    migration([], { from, to: "2", count })(port);
   expect(await some("1")).toEqual({ begun: 1, shortage: "" });
   expect(await movingSlots(port)).toBe(2);
   expect(await some("9")).toEqual({
     begun: 3,
-    shortage: "3 slots begin to move, not 9: group 1 owns no others that do not move already",
+    shortage: "3 slots begin to move, not 9: group 1 owns 5, 2 move already",
   });
   expect(await movingSlots(port)).toBe(5);
   expect(await some("9")).toEqual({
     begun: 0,
-    shortage: "0 slots begin to move, not 9: group 1 owns none that do not move already",
+    shortage: "0 slots begin to move, not 9: group 1 owns 5, 5 move already",
+  });
+  expect(await some("9", "3")).toEqual({
+    begun: 0,
+    shortage: "0 slots begin to move, not 9: group 3 owns 0",
   });
 });
 
