@@ -208,15 +208,16 @@ function run(call: Call, handler: Handler, mark: number): void {
  * What to answer when a handler hit a limit of the language or the machine (an array too long, no
  * memory for a buffer, too deep a call: all RangeError), which one client's request may do. That
  * costs this client an error, not all of them the server, as long as nothing was changed: the
- * command only reads, or no block of the arena was taken or freed, no change was counted, and no
- * rewrite was told of one. Else the process must end: a change half made would go on to be read,
- * and the append-only file, to which it was not added, has the state before it. So it must for any
- * other error, which is a mistake of ours, and while loading, where no one reads the answer.
+ * command only reads, or no block of the arena was taken or freed and no change was counted. (A
+ * snapshot that was told of the value has it as it still is.) Else the process must end: a change
+ * half made would go on to be read, and the append-only file, to which it was not added, has the
+ * state before it. So it must for any other error, which is a mistake of ours, and while loading,
+ * where no one reads the answer.
  */
 function survive(call: Call, error: unknown, usedBytes: number): string {
   const { server, command, arena } = call;
-  const isUnchanged = arena.usedBytes === usedBytes && !server.databases.snapshotRuns;
-  const isHarmless = call.dirty === 0 && ((command.flags & WRITE) === 0 || isUnchanged);
+  const isUnchanged = (command.flags & WRITE) === 0 || arena.usedBytes === usedBytes;
+  const isHarmless = call.dirty === 0 && isUnchanged;
   if (!(error instanceof RangeError) || !isHarmless || server.isLoading) throw error;
   server.log.error("A command could not be executed; nothing was changed", {
     command: command.name,

@@ -56,6 +56,8 @@ export class Snapshot {
   #place = 0;
   /** The key the walker has begun and not finished; 0 when there is none. */
   #current = 0;
+  /** What a visit in the hook failed with, for the next step. */
+  #failure: unknown;
 
   constructor(databases: Databases) {
     this.#databases = databases;
@@ -105,8 +107,12 @@ export class Snapshot {
   /**
    * Works for about `budgetMs`.
    * @returns whether the snapshot is over: the state is idle again
+   * @throws what a visit failed with, in the hook too; the snapshot is then to be given up
    */
   step(budgetMs: number, clock: Clock): boolean {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined && this.state === "visiting") throw failure;
     const end = clock.monotonic() + budgetMs;
     for (let steps = 1; ; steps++) {
       if (steps % STEPS_PER_CLOCK === 0 && clock.monotonic() >= end) {
@@ -183,15 +189,26 @@ export class Snapshot {
     return false;
   }
 
-  /** The hook: `entry` is about to change and was not visited. */
+  /**
+   * The hook: `entry` is about to change and was not visited. Does not throw: when there is no
+   * memory for the visit, the snapshot fails and not the command.
+   */
   #save(db: Keyspace, entry: number): void {
-    if (this.state === "visiting") {
-      const visitor = entry === this.#current ? this.#walker! : this.#saver!;
-      if (entry === this.#current) this.#current = 0;
-      else visitor.begin(db, entry);
-      while (!visitor.more());
+    if (this.state === "visiting" && this.#failure === undefined) {
+      try {
+        this.#visitNow(db, entry);
+      } catch (error) {
+        this.#failure = error;
+      }
     }
     this.#mark(entry);
+  }
+
+  #visitNow(db: Keyspace, entry: number): void {
+    const visitor = entry === this.#current ? this.#walker! : this.#saver!;
+    if (entry === this.#current) this.#current = 0;
+    else visitor.begin(db, entry);
+    while (!visitor.more());
   }
 
   #end(): void {

@@ -52,12 +52,6 @@ test("A change that runs out of memory half made ends the server", () => {
   expect(() => own.show("MSET", "b", "1", "c", "2", "d", "3")).toThrow(NO_MEMORY);
 });
 
-test("So does one whose old value a running rewrite may have been told half of", () => {
-  const own = withBlocks(0);
-  own.state.databases.snapshotRuns = true;
-  expect(() => own.show("SET", "b", "1")).toThrow(NO_MEMORY);
-});
-
 test("So does any error that is a mistake of ours", () => {
   const own = new OwnServer();
   own.state.databases.all[0]!.lookupRead = () => {

@@ -97,6 +97,27 @@ test("A background save is of the instant it began, whatever is changed when", a
   }
 }, 60_000);
 
+test("A change for which there is no memory while a save runs fails alone, and the save is whole", async () => {
+  const files = new MemoryFiles();
+  const server = await startSaving(files);
+  fillLong(server, 6, 2000);
+  const before = digest(server.own.state);
+  const { arena } = server.own.state.databases;
+  const alloc = arena.alloc.bind(arena);
+  let refused = 0;
+  await saveWith(server, () => {
+    arena.alloc = () => {
+      throw new RangeError("Out of memory");
+    };
+    const answer = server.own.show("SET", `l${refused % 6}`, "x".repeat(100));
+    expect(answer).toBe("-ERR 'set' needs more than the server can give (Out of memory)");
+    refused++;
+    arena.alloc = alloc;
+  });
+  expect(refused).toBeGreaterThan(5);
+  expect(await loadedDigest(files)).toBe(before);
+});
+
 test("A background save is what a replay of the stream gives up to one offset", async () => {
   const prng = createPrng();
   const files = new MemoryFiles();

@@ -1,0 +1,31 @@
+import { expect, test } from "bun:test";
+import { giveUp, type KeyVisitor, Snapshot } from "../../src/server/snapshot.ts";
+import { OwnServer } from "../support/compare.ts";
+
+const KEYS = ["a", "b", "k"];
+
+test("A visit that finds no memory before a change fails the snapshot, not the change", async () => {
+  const own = new OwnServer();
+  for (const key of KEYS) own.show("SET", key, "0");
+  const { databases } = own.state;
+  const snapshot = new Snapshot(databases);
+  let visited = 0;
+  const counting: KeyVisitor = { begin: () => visited++, more: () => true };
+  const failing: KeyVisitor = {
+    begin: () => {
+      throw new RangeError("Out of memory");
+    },
+    more: () => true,
+  };
+  snapshot.start(counting, failing, () => {});
+  expect(own.show("INCR", "k")).toBe(":1");
+  // Another change before the snapshot is looked after again.
+  expect(own.show("INCR", "a")).toBe(":1");
+  expect(() => snapshot.step(1, own.clock)).toThrow("Out of memory");
+  await giveUp(snapshot, 1, own.clock, () => false);
+  expect([snapshot.state, visited]).toEqual(["idle", 0]);
+  // The marks are even: the next one meets each key once.
+  snapshot.start(counting, failing, () => {});
+  while (!snapshot.step(1, own.clock));
+  expect(visited).toBe(KEYS.length);
+});
