@@ -69,13 +69,21 @@ export function parseManifest(text: string): Manifest {
   return { base, history, increments };
 }
 
+/** A comment at the end that is no sum is one that was damaged. */
 function checkSum(lines: readonly string[]): void {
-  const sum = SUM_LINE.exec(lines.at(-1)!)?.[1];
-  if (sum === undefined) return;
+  const last = lines.at(-1)!;
+  if (!last.startsWith("#")) return;
+  const sum = SUM_LINE.exec(last)?.[1];
   const summed = lines.slice(0, -1).map((line) => `${line}\n`);
-  if (sum !== sumOf(summed.join(""))) {
-    throw broken(lines.length, "the lines before it are not those it was written for");
-  }
+  if (sum === sumOf(summed.join(""))) return;
+  const what =
+    sum === undefined
+      ? "a comment at the end must be the checksum, '# crc32 ' and 8 hexadecimal digits"
+      : "it is not the checksum of the lines before it";
+  throw broken(
+    lines.length,
+    `${what}; if somebody edited the file and all other lines are right, remove this line`,
+  );
 }
 
 function sumOf(text: string): string {

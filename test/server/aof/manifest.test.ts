@@ -30,23 +30,13 @@ function linesOf(manifest: Manifest): string {
   return text.slice(0, text.lastIndexOf("#"));
 }
 
-test("Every flipped bit of a manifest is found, or changes nothing", () => {
-  const manifest = parseManifest(REDIS_TEXT);
-  const sound = Buffer.from(formatManifest(manifest), "latin1");
-  let found = 0;
+test("Every flipped bit of a manifest is found, in the line of the checksum too", () => {
+  const sound = Buffer.from(formatManifest(parseManifest(REDIS_TEXT)), "latin1");
   for (let bit = 0; bit < sound.length * 8; bit++) {
     const flipped = Buffer.from(sound);
     flipped[bit >> 3]! ^= 1 << (bit & 7);
-    try {
-      expect(parseManifest(flipped.toString("latin1"))).toEqual(manifest);
-    } catch (error) {
-      expect(String(error)).toContain("Invalid AOF manifest, line ");
-      found++;
-    }
+    expect(() => parseManifest(flipped.toString("latin1"))).toThrow("Invalid AOF manifest, line ");
   }
-  // The others are in the last line, which is then taken for a comment.
-  const lastLineBits = 8 * (sound.length - sound.lastIndexOf("#"));
-  expect(found).toBeGreaterThanOrEqual(sound.length * 8 - lastLineBits);
 });
 
 test("Comments, pairs of later versions and quoted names are understood", () => {
@@ -68,7 +58,9 @@ test("Whatever is wrong with a manifest is named with its line", () => {
     ["file a seq 2 type i\nfile b seq 2 type i\n", "line 2: seq does not ascend"],
     ["file a seq 1 type b\nfile b seq 2 type b\n", "line 2: a second base file"],
     ['file "a seq 1 type i\n', "line 1: not of the form"],
-    ["file a seq 1 type i\n# crc32 00000000\n", "line 2: the lines before it are not those"],
+    ["file a seq 1 type i\n# crc32 00000000\n", "line 2: it is not the checksum of"],
+    ["file a seq 1 type i\n# crc32 0\n", "line 2: a comment at the end must be the checksum"],
+    ["file a seq 1 type i\n# crc32 00000000\n", "remove this line"],
     [`file ${"a".repeat(1100)} seq 1 type i\n`, "longer than 1024 bytes"],
   ];
   for (const [text, message] of cases) expect(() => parseManifest(text)).toThrow(message);
