@@ -136,7 +136,8 @@ export class RequestDecoder {
   }
 
   /**
-   * Takes `chunk` over: the caller must not change it. Copied only behind an unfinished request.
+   * Takes `chunk` over: the caller must not change it. Copied only behind an unfinished request;
+   * when there is no memory for that, `next` says so.
    */
   feed(chunk: Buffer): void {
     if (this.error !== "") return;
@@ -150,7 +151,14 @@ export class RequestDecoder {
       return;
     }
     const expected = this.#bulkEnd < 0 ? 0 : this.#bulkEnd + 2 - from;
-    const joined = joinChunk(this.#raw, from, this.#limit, chunk, expected);
+    let joined: Buffer;
+    try {
+      joined = joinChunk(this.#raw, from, this.#limit, chunk, expected);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.#fail(`no memory for a request of ${this.pendingBytes} bytes so far`);
+      return;
+    }
     this.#limit += chunk.length;
     if (joined !== this.#raw) {
       this.#raw = joined;

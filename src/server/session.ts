@@ -144,7 +144,7 @@ export class Session implements ConnectionOwner, ClientPort, BudgetHolder {
     turn.beginChunk();
     server.stats.inputBytes += chunk.length;
     this.client.lastActiveMs = server.databases.nowMs;
-    if (!this.#feed(chunk)) return;
+    this.#decoder.feed(chunk);
     if (chunk.length >= LARGE_CHUNK_BYTES) turn.received(chunk.length);
     if (!this.#mustWait) this.#processIfTime();
     else if (this.#isDeferred) this.#pauseIfMuch();
@@ -152,20 +152,6 @@ export class Session implements ConnectionOwner, ClientPort, BudgetHolder {
     const isLarge = chunk.length >= LARGE_CHUNK_BYTES && !this.client.isClosing;
     if (isLarge && !this.#mustWait && turn.isOverAfter(0, chunk.length)) this.#defer();
     this.#reportHeld();
-  }
-
-  /** False when there is no memory for what has come. That ends this client, and no other. */
-  #feed(chunk: Buffer): boolean {
-    try {
-      this.#decoder.feed(chunk);
-      return true;
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      const waiting = this.#decoder.pendingBytes;
-      const reason = `no memory for a request of ${waiting} bytes so far`;
-      this.#connection.destroy(new CodisError("limit", reason));
-      return false;
-    }
   }
 
   onEnd(): void {

@@ -1,7 +1,12 @@
 /** What the decoder of requests keeps, copies and lets go. */
 
 import { describe, expect, test } from "bun:test";
-import { REQUEST_INCOMPLETE, REQUEST_READY, RequestDecoder } from "../../src/resp/decoder.ts";
+import {
+  REQUEST_ERROR,
+  REQUEST_INCOMPLETE,
+  REQUEST_READY,
+  RequestDecoder,
+} from "../../src/resp/decoder.ts";
 import { encodeRequest } from "../../src/resp/encoder.ts";
 import { argumentsOf } from "../support/decoded-request.ts";
 import { createPrng } from "../support/prng.ts";
@@ -127,6 +132,28 @@ describe("RequestDecoder, buffers", () => {
     const last = decoder.args[2 * count - 2]!;
     expect(decoder.buf.latin1Slice(last, decoder.args[2 * count - 1])).toBe("a");
   });
+
+  for (const dialect of ["proxy", "server"] as const) {
+    test(`${dialect} says that there is no memory for a request, and holds nothing of it`, () => {
+      const decoder = new RequestDecoder(dialect);
+      const request = encodeRequest(["SET", "key", Buffer.alloc(10_000)]);
+      decoder.feed(Buffer.from(request.subarray(0, 5000)));
+      expect(decoder.next()).toBe(REQUEST_INCOMPLETE);
+      const allocate = Buffer.allocUnsafeSlow;
+      Buffer.allocUnsafeSlow = () => {
+        throw new RangeError("Out of memory");
+      };
+      try {
+        decoder.feed(Buffer.from(request.subarray(5000)));
+      } finally {
+        Buffer.allocUnsafeSlow = allocate;
+      }
+      expect(decoder.heldBytes).toBe(0);
+      decoder.feed(encodeRequest(["PING"]));
+      expect(decoder.next()).toBe(REQUEST_ERROR);
+      expect(decoder.error).toBe("no memory for a request of 5000 bytes so far");
+    });
+  }
 
   for (const dialect of ["proxy", "server"] as const) {
     test(`${dialect} keeps the first arguments when much was handled before the cut`, () => {
