@@ -90,13 +90,13 @@ function addOptions(command: Command): void {
     .option(
       "--ncpu <n>",
       `event loops that serve clients; ${THREADS_DEFAULT} if not given`,
-      integerOf("ncpu", 1, THREADS_MAX),
+      integerOf(1, THREADS_MAX),
     )
-    .option("--max-ncpu <n>", "accepted, not needed", integerOf("max-ncpu", 1, THREADS_MAX))
+    .option("--max-ncpu <n>", "accepted, not needed", integerOf(1, THREADS_MAX))
     .option(
       "--ulimit <n>",
       "refuse to start with fewer open files allowed",
-      integerOf("ulimit", 0, Number.MAX_SAFE_INTEGER),
+      integerOf(0, Number.MAX_SAFE_INTEGER),
     )
     .option("--host-admin <addr>", "the admin address to announce in place of the bound one")
     .option("--host-proxy <addr>", "the clients' address to announce in place of the bound one")
@@ -118,14 +118,11 @@ function wayOnline(flags: string, description: string): Option {
 }
 
 /** Reads a decimal within bounds. */
-function integerOf(name: string, min: number, max: number): (text: string) => number {
+function integerOf(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (!/^\d+$/.test(text)) {
-      throw new InvalidArgumentError(`option --${name} isn't a valid integer`);
-    }
-    if (value < min || value > max) {
-      throw new InvalidArgumentError(`it must be ${min} to ${max}`);
+    if (!/^\d+$/.test(text) || value < min || value > max) {
+      throw new InvalidArgumentError(`it must be an integer, ${min} to ${max}`);
     }
     return value;
   };

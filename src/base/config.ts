@@ -13,6 +13,7 @@
 
 import { isIP } from "node:net";
 import { parse, TomlError } from "smol-toml";
+import { parseAddress } from "./address.ts";
 import { assert } from "./assert.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
 import { CodisError, errorText } from "./errors.ts";
@@ -204,6 +205,17 @@ export function notEmpty(value: string): string | undefined {
   return value === "" ? "must not be empty" : undefined;
 }
 
+/** A `check` of what is listened on with its port: `host:port`. */
+export function addressWithPort(value: string): string | undefined {
+  if (value === "") return notEmpty(value);
+  try {
+    parseAddress(value);
+    return undefined;
+  } catch (error) {
+    return `must be host:port (${errorText(error)})`;
+  }
+}
+
 /** A `check` of what is listened on: digits and dots alone are no name, so they must be an IP. */
 export function addressOrName(value: string): string | undefined {
   const isName = /^[\w.-]+$/.test(value) && !/^[\d.]+$/.test(value);
@@ -261,11 +273,26 @@ function parseToml(text: string): Record<string, unknown> {
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     const reason = error.message.split("\n")[0]!;
+    const step = tomlStep(text.split("\n")[error.line - 1] ?? "");
     throw new CodisError(
       "usage",
-      `bad TOML at line ${error.line}, column ${error.column}: ${reason}`,
+      `bad TOML at line ${error.line}, column ${error.column}: ${reason}${step}`,
     );
   }
+}
+
+/** What to do about a line that is no TOML, as far as it shows. Not the value: it may be a secret. */
+function tomlStep(line: string): string {
+  const [, assigned] = /^\s*([\w.-]+)\s*=/.exec(line) ?? [];
+  if (assigned !== undefined) {
+    return `; the value of ${assigned} must be a text in quotes, a number, or true or false`;
+  }
+  const [, named] = /^\s*([\w.-]+)\s+\S/.exec(line) ?? [];
+  if (named === undefined) return "";
+  return (
+    `; a line is \`${named} = value\`, texts in quotes: a file of redis-server cannot be used as it ` +
+    "is, `--default-config` prints one to begin with"
+  );
 }
 
 function isTable(value: unknown): value is Record<string, unknown> {

@@ -2,7 +2,13 @@
  * The keys of dashboard.toml, in upstream's order. Source: Codis pkg/topom/config.go.
  */
 
-import { type ConfigOf, type ConfigTable, notEmpty, userAndPassword } from "../base/config.ts";
+import {
+  addressWithPort,
+  type ConfigOf,
+  type ConfigTable,
+  notEmpty,
+  userAndPassword,
+} from "../base/config.ts";
 import { PRODUCT_NAME_ROW } from "../model/product-name.ts";
 
 const positive = (value: number): string | undefined =>
@@ -44,7 +50,7 @@ export const DASHBOARD_CONFIG = {
     kind: "string",
     default: "0.0.0.0:18080",
     comment: "Where the HTTP API listens; port 0 takes a free one.",
-    check: notEmpty,
+    check: addressWithPort,
   },
   product_name: PRODUCT_NAME_ROW,
   product_auth: {

@@ -4,10 +4,10 @@
  */
 
 import {
+  addressWithPort,
   type ConfigOf,
   type ConfigTable,
   checkConfig,
-  notEmpty,
   userAndPassword,
 } from "../base/config.ts";
 import { CodisError } from "../base/errors.ts";
@@ -27,13 +27,13 @@ export const PROXY_CONFIG = {
     kind: "string",
     default: "0.0.0.0:19000",
     comment: "Where clients connect; port 0 takes a free one.",
-    check: notEmpty,
+    check: addressWithPort,
   },
   admin_addr: {
     kind: "string",
     default: "0.0.0.0:11080",
     comment: "Where the HTTP API listens; port 0 takes a free one.",
-    check: notEmpty,
+    check: addressWithPort,
   },
   jodis_name: {
     kind: "string",

@@ -109,6 +109,13 @@ describe("loadConfig", () => {
 
   test("bad TOML is reported with line and column", () => {
     expect(failure("a = 1\nb = = 2\n")).toMatch(/^bad TOML at line 2, column \d+: /);
+    expect(failure("secret = pass word\n")).toEndWith(
+      "; the value of secret must be a text in quotes, a number, or true or false",
+    );
+    expect(failure("secret = pass word\n")).not.toContain("pass word");
+    expect(failure("# redis.conf\nappendonly yes\n")).toContain(
+      "; a line is `appendonly = value`, texts in quotes: a file of redis-server cannot be used",
+    );
     expect(failure("max_clients = 1\nMAX_CLIENTS = 2")).toContain("given twice (line 1)");
   });
 

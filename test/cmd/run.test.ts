@@ -110,7 +110,7 @@ for (const [words, text] of [
   ["server server", "Cannot run server twice"],
   ["server --fillslots x", "Cannot use --fillslots: it is an option of proxy, not of server"],
   ["dashboard proxy --host-admin h:1", "or run them as two processes"],
-  ["proxy --ncpu 0", "it must be 1 to 256"],
+  ["proxy --ncpu 0", "it must be an integer, 1 to 256"],
   ["proxy --fillslots missing.json", "load slots from file failed"],
   ["dashboard --zookeeper h:1 --test-config", "coordinator zookeeper is not supported yet"],
   ["dashboard --etcd h:1 --test-config", "coordinator etcd is not supported yet"],
