@@ -190,7 +190,7 @@ export class SlotEngine {
       });
       if (ids.some((id) => this.#stateOf(id) === "migrating")) {
         ids = await this.#moveKeys(ids);
-        await this.#port.exclusive(() => this.#finish(ids));
+        if (ids.length > 0) await this.#port.exclusive(() => this.#finish(ids));
       }
       for (const id of ids) this.#endRest(id);
     } catch (error) {
