@@ -137,7 +137,7 @@ export class RequestDecoder {
 
   /**
    * Takes `chunk` over: the caller must not change it. Copied only behind an unfinished request;
-   * when there is no memory for that, `next` says so.
+   * when there is no memory for that, `next` says so, and the current request stays as it is.
    */
   feed(chunk: Buffer): void {
     if (this.error !== "") return;
@@ -156,7 +156,8 @@ export class RequestDecoder {
       joined = joinChunk(this.#raw, from, this.#limit, chunk, expected);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      this.#fail(`no memory for a request of ${this.pendingBytes} bytes so far`);
+      this.error = `no memory for a request of ${this.pendingBytes} bytes so far`;
+      this.#dropPending();
       return;
     }
     this.#limit += chunk.length;
@@ -282,7 +283,7 @@ export class RequestDecoder {
 
   /** What is not `*1` to `*9`. CONTINUE: the count is known, or the request was an empty one. */
   #beginSlowly(): StepStatus {
-    if (this.error !== "") return REQUEST_ERROR;
+    if (this.error !== "") return this.#fail(this.error);
     const from = this.#from;
     if (from === this.#limit) return this.#release();
     const isArray = this.#raw[from] === STAR;
@@ -413,11 +414,15 @@ export class RequestDecoder {
     this.start = 0;
     this.end = 0;
     this.argc = 0;
+    this.#dropPending();
+    if (this.args.length > ARGS_KEPT) this.args = new Int32Array(ARGS_INITIAL);
+    return REQUEST_INCOMPLETE;
+  }
+
+  #dropPending(): void {
     this.#raw = EMPTY_BYTES;
     this.#limit = 0;
     this.#finish(0);
-    if (this.args.length > ARGS_KEPT) this.args = new Int32Array(ARGS_INITIAL);
-    return REQUEST_INCOMPLETE;
   }
 
   /** The unfinished request now starts `distance` bytes earlier. */

@@ -10,6 +10,7 @@ import {
 import { encodeRequest } from "../../src/resp/encoder.ts";
 import { argumentsOf } from "../support/decoded-request.ts";
 import { createPrng } from "../support/prng.ts";
+import { withoutMemory } from "../support/without-memory.ts";
 
 const prng = createPrng();
 const SEED = `SEED=${prng.seed}`;
@@ -139,19 +140,22 @@ describe("RequestDecoder, buffers", () => {
       const request = encodeRequest(["SET", "key", Buffer.alloc(10_000)]);
       decoder.feed(Buffer.from(request.subarray(0, 5000)));
       expect(decoder.next()).toBe(REQUEST_INCOMPLETE);
-      const allocate = Buffer.allocUnsafeSlow;
-      Buffer.allocUnsafeSlow = () => {
-        throw new RangeError("Out of memory");
-      };
-      try {
-        decoder.feed(Buffer.from(request.subarray(5000)));
-      } finally {
-        Buffer.allocUnsafeSlow = allocate;
-      }
+      withoutMemory(() => decoder.feed(Buffer.from(request.subarray(5000))));
       expect(decoder.heldBytes).toBe(0);
       decoder.feed(encodeRequest(["PING"]));
       expect(decoder.next()).toBe(REQUEST_ERROR);
       expect(decoder.error).toBe("no memory for a request of 5000 bytes so far");
+    });
+
+    test(`${dialect} keeps the current request when there is no memory for the one behind it`, () => {
+      const decoder = new RequestDecoder(dialect);
+      const behind = encodeRequest(["SET", "key", Buffer.alloc(10_000)]);
+      decoder.feed(Buffer.concat([encodeRequest(["GET", "a"]), behind.subarray(0, 5000)]));
+      expect(decoder.next()).toBe(REQUEST_READY);
+      withoutMemory(() => decoder.feed(Buffer.from(behind.subarray(5000))));
+      expect(argumentsOf(decoder)).toEqual(["GET", "a"]);
+      expect(decoder.next()).toBe(REQUEST_ERROR);
+      expect(decoder.buf.length).toBe(0);
     });
   }
 

@@ -10,6 +10,7 @@ import { Session, type SessionContext } from "../../src/server/session.ts";
 import { Turn } from "../../src/server/turn.ts";
 import { createWarmKeys } from "../../src/server/warm.ts";
 import { OwnServer } from "../support/compare.ts";
+import { withoutMemory } from "../support/without-memory.ts";
 
 /** As much as a socket hands over at once. */
 const CHUNK_BYTES = 512 * 1024;
@@ -156,6 +157,17 @@ test("A large request waits for one turn, whatever others receive in the next", 
   connect().session.onData(Buffer.from(request.subarray(0, request.length - 1)));
   await nextTurn();
   expect(connection.out.take().toString()).toBe("+OK\r\n");
+});
+
+test("A large request that waits is executed although there is no memory for the one behind it", async () => {
+  const { session, connection } = startSession();
+  const request = encodeRequest(["SET", "k", Buffer.alloc(2 * CHUNK_BYTES)]);
+  session.onData(Buffer.concat([request, request.subarray(0, 100)]));
+  withoutMemory(() => session.onData(Buffer.from(request.subarray(100, 200))));
+  while (!connection.events.includes("close")) await nextTurn();
+  expect(connection.out.take().toString()).toBe(
+    "+OK\r\n-ERR Protocol error: no memory for a request of 100 bytes so far\r\n",
+  );
 });
 
 test("A session takes small chunks without looking at the clock", () => {
