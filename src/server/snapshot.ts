@@ -57,7 +57,7 @@ export class Snapshot {
   /** The key the walker has begun and not finished; 0 when there is none. */
   #current = 0;
   /** What a visit in the hook failed with, for the next step. */
-  #failure: unknown;
+  #failure: RangeError | undefined;
 
   constructor(databases: Databases) {
     this.#databases = databases;
@@ -190,14 +190,15 @@ export class Snapshot {
   }
 
   /**
-   * The hook: `entry` is about to change and was not visited. Does not throw: when there is no
-   * memory for the visit, the snapshot fails and not the command.
+   * The hook: `entry` is about to change and was not visited. When there is no memory for the
+   * visit the snapshot fails, and not the command; any other error is a mistake of ours.
    */
   #save(db: Keyspace, entry: number): void {
     if (this.state === "visiting" && this.#failure === undefined) {
       try {
         this.#visitNow(db, entry);
       } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
         this.#failure = error;
       }
     }

@@ -29,3 +29,17 @@ test("A visit that finds no memory before a change fails the snapshot, not the c
   while (!snapshot.step(1, own.clock));
   expect(visited).toBe(KEYS.length);
 });
+
+test("A mistake of ours in a visit before a change is not taken for missing memory", () => {
+  const own = new OwnServer();
+  own.show("SET", "k", "0");
+  const snapshot = new Snapshot(own.state.databases);
+  const mistaken: KeyVisitor = {
+    begin: () => {
+      throw new Error("a mistake");
+    },
+    more: () => true,
+  };
+  snapshot.start(mistaken, mistaken, () => {});
+  expect(() => own.show("INCR", "k")).toThrow("a mistake");
+});
