@@ -9,7 +9,8 @@
  *
  * A snapshot given up goes on without visiting, until the marks are even: only then another starts.
  * Emptying or swapping databases gives a snapshot up, which costs less than visiting them first.
- * Whoever took it begins anew, as the new state is what is wanted (`untilWhole`).
+ * Whoever took it begins anew, as the new state is what is wanted (`untilWhole`). Where the walk is
+ * goes with the keys of a swapped database, so that it ends however often databases are swapped.
  */
 
 import { assert } from "../base/assert.ts";
@@ -47,7 +48,9 @@ export class Snapshot {
   #walker: KeyVisitor | undefined;
   #saver: KeyVisitor | undefined;
   #abandoned: (() => void) | undefined;
-  /** The place to scan next: a cursor of `scanSlot`, or SLOT_DONE. */
+  /** By index of a database: 1 when the walk has gone through the keys that are there now. */
+  #walked = new Uint8Array(0);
+  /** The place to scan next: a cursor of `scanSlot`, or SLOT_DONE. No database is left at -1. */
   #dbIndex = 0;
   #slot = 0;
   #cursor = 0;
@@ -76,23 +79,29 @@ export class Snapshot {
     this.#walker = walker;
     this.#saver = saver;
     this.#abandoned = abandoned;
-    this.#restartWalk();
+    this.#walked = new Uint8Array(this.#databases.all.length);
+    this.#dbIndex = 0;
+    this.#slot = 0;
+    this.#cursor = 0;
     const { hooks } = this.#databases;
     this.#databases.epoch ^= ENTRY_MARK;
     this.#databases.snapshotRuns = true;
     hooks.beforeChange = (db, entry) => this.#save(db, entry);
     hooks.beforeFlush = () => this.abandon();
-    hooks.beforeSwap = () => {
+    hooks.beforeSwap = (a, b) => {
       this.abandon();
-      // What was not marked yet may come to lie before the walk.
-      this.#restartWalk();
+      this.#followSwap(a.index, b.index);
     };
   }
 
-  #restartWalk(): void {
-    this.#dbIndex = 0;
-    this.#slot = 0;
-    this.#cursor = 0;
+  /** The walk goes on with the same keys, wherever they are. */
+  #followSwap(a: number, b: number): void {
+    const walked = this.#walked;
+    const ofA = walked[a]!;
+    walked[a] = walked[b]!;
+    walked[b] = ofA;
+    if (this.#dbIndex === a) this.#dbIndex = b;
+    else if (this.#dbIndex === b) this.#dbIndex = a;
   }
 
   /** Gives the snapshot up; `step` must still be called until the marks are even. */
@@ -140,7 +149,7 @@ export class Snapshot {
   /** Scans the next place; false when there is none. */
   #scan(): boolean {
     const { all } = this.#databases;
-    while (this.#dbIndex < all.length) {
+    while (this.#dbIndex >= 0) {
       const db = all[this.#dbIndex]!;
       if (this.#cursor !== SLOT_DONE && db.size > 0) {
         this.#place = this.#cursor;
@@ -152,7 +161,8 @@ export class Snapshot {
       this.#slot++;
       if (this.#slot < SLOT_COUNT && db.size > 0) continue;
       this.#slot = 0;
-      this.#dbIndex++;
+      this.#walked[this.#dbIndex] = 1;
+      this.#dbIndex = this.#walked.indexOf(0);
     }
     return false;
   }
