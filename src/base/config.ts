@@ -12,13 +12,13 @@
  */
 
 import { isIP } from "node:net";
-import { parse, TomlError } from "smol-toml";
 import { parseAddress } from "./address.ts";
 import { assert } from "./assert.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
 import { CodisError, errorText } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 import { formatSize, parseSize } from "./size.ts";
+import { parseToml, type WantedValue } from "./toml.ts";
 
 export type ConfigValue = string | number | boolean;
 
@@ -107,7 +107,7 @@ function readKeys(
   text: string,
   section: string,
 ): { config: Record<string, ConfigValue>; warnings: string[]; broken: CodisError[] } {
-  const file = new Source(text, section);
+  const file = new Source(text, section, (key) => wantedValue(table, key));
   const warnings: string[] = [];
   const broken: CodisError[] = [];
   const config = defaultValues(table);
@@ -241,8 +241,8 @@ class Source {
   readonly #text: string;
   readonly #section: string;
 
-  constructor(text: string, section: string) {
-    const values = parseToml(text);
+  constructor(text: string, section: string, wantedOf?: (key: string) => WantedValue | undefined) {
+    const values = parseToml(text, wantedOf);
     const chosen = section === "" ? values : (values[section] ?? {});
     if (!isTable(chosen)) {
       throw new CodisError("usage", `invalid ${section}: must be a table, [${section}]`);
@@ -267,34 +267,6 @@ class Source {
   }
 }
 
-function parseToml(text: string): Record<string, unknown> {
-  try {
-    return parse(text, { integersAsBigInt: "asNeeded" });
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
-    const reason = error.message.split("\n")[0]!;
-    const step = tomlStep(text.split("\n")[error.line - 1] ?? "");
-    throw new CodisError(
-      "usage",
-      `bad TOML at line ${error.line}, column ${error.column}: ${reason}${step}`,
-    );
-  }
-}
-
-/** What to do about a line that is no TOML, as far as it shows. Not the value: it may be a secret. */
-function tomlStep(line: string): string {
-  const [, assigned] = /^\s*([\w.-]+)\s*=/.exec(line) ?? [];
-  if (assigned !== undefined) {
-    return `; the value of ${assigned} must be a text in quotes, a number, or true or false`;
-  }
-  const [, named] = /^\s*([\w.-]+)\s+\S/.exec(line) ?? [];
-  if (named === undefined) return "";
-  return (
-    `; a line is \`${named} = value\`, texts in quotes: a file of redis-server cannot be used as it ` +
-    "is, `--default-config` prints one to begin with"
-  );
-}
-
 function isTable(value: unknown): value is Record<string, unknown> {
   return (
     typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date)
@@ -309,26 +281,51 @@ function defaultValues(table: ConfigTable): Record<string, ConfigValue> {
   return values;
 }
 
+function wantedValue(table: ConfigTable, key: string): WantedValue | undefined {
+  const name = key.toLowerCase();
+  const row = Object.hasOwn(table, name) ? table[name]! : undefined;
+  if (row === undefined) return undefined;
+  const hasQuotes = row.kind !== "bool" && row.kind !== "int";
+  const text = hasQuotes ? `${wantedType(row)}, in quotes` : wantedType(row);
+  return { text, isSecret: row.secret !== undefined };
+}
+
+/** What a row's values are, to be read after "must be". */
+function wantedType({ kind }: ConfigRow): string {
+  switch (kind) {
+    case "string":
+    case "choice":
+      return "a string";
+    case "bool":
+      return "true or false";
+    case "int":
+      return "an integer";
+    case "size":
+      return 'a size such as "128kb"';
+    case "duration":
+      return 'a time such as "30s"';
+  }
+}
+
 function readValue(row: ConfigRow, key: string, value: unknown, where: string): ConfigValue {
-  const type = typeOf(value);
-  const wrongType = (wanted: string): CodisError =>
-    brokenKey(key, `${showRaw(row, value)} is ${type}, must be ${wanted}`, where);
+  const wrongType = (): CodisError => {
+    const rule = `${showRaw(row, value)} is ${typeOf(value)}, must be ${wantedType(row)}`;
+    return brokenKey(key, rule, where);
+  };
   switch (row.kind) {
     case "string":
     case "choice":
-      if (typeof value !== "string") throw wrongType("a string");
+      if (typeof value !== "string") throw wrongType();
       return value;
     case "bool":
-      if (typeof value !== "boolean") throw wrongType("true or false");
+      if (typeof value !== "boolean") throw wrongType();
       return value;
     case "int":
       if (typeof value === "bigint" || Number.isInteger(value)) return Number(value);
-      throw wrongType("an integer");
+      throw wrongType();
     case "size":
     case "duration": {
-      if (typeof value !== "string" && typeof value !== "number") {
-        throw wrongType(row.kind === "size" ? 'a size such as "128kb"' : 'a time such as "30s"');
-      }
+      if (typeof value !== "string" && typeof value !== "number") throw wrongType();
       try {
         return row.kind === "size" ? parseSize(value) : parseDuration(value);
       } catch (error) {

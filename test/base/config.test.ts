@@ -113,6 +113,19 @@ describe("loadConfig", () => {
       "; the value of secret must be a text in quotes, a number, or true or false",
     );
     expect(failure("secret = pass word\n")).not.toContain("pass word");
+    expect(failure("primary_only = yes # or no\n")).toEndWith(
+      "; primary_only = yes # or no: it must be true or false",
+    );
+    expect(failure("recv_bufsize = 1gb\n")).toEndWith(
+      '; recv_bufsize = 1gb: it must be a size such as "128kb", in quotes',
+    );
+    expect(failure("Max_Clients = 1k\n")).toEndWith("; Max_Clients = 1k: it must be an integer");
+    expect(failure(`product_name = ${"n".repeat(61)}\n`)).toEndWith(
+      `; product_name = ${"n".repeat(60)}...: it must be a string, in quotes`,
+    );
+    expect(failure("product_auth = hush\n")).toEndWith(
+      "; product_auth: it must be a string, in quotes",
+    );
     expect(failure("# redis.conf\nappendonly yes\n")).toContain(
       "; a line is `appendonly = value`, texts in quotes: a file of redis-server cannot be used",
     );

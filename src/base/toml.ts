@@ -1,0 +1,67 @@
+/**
+ * Pure: TOML to values, by smol-toml, with errors that say what the line at fault should be.
+ *
+ *   appendonly = yes   ──> ...; appendonly = yes: it must be true or false
+ *   appendonly yes     ──> ...; a line is `appendonly = value` ...: what redis.conf looks like
+ */
+
+import { parse, TomlError } from "smol-toml";
+import { CodisError } from "./errors.ts";
+
+/** Of a value in an error text, in characters. */
+const SHOWN_VALUE_MAX = 60;
+
+/** What a key takes, for error texts. */
+export interface WantedValue {
+  /** To be read after "must be". */
+  readonly text: string;
+  /** The value must not be shown. */
+  readonly isSecret: boolean;
+}
+
+/**
+ * @param wantedOf what a key takes; undefined for one that is not known
+ * @throws CodisError "usage" with line and column
+ */
+export function parseToml(
+  text: string,
+  wantedOf: (key: string) => WantedValue | undefined = () => undefined,
+): Record<string, unknown> {
+  try {
+    return parse(text, { integersAsBigInt: "asNeeded" });
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const reason = error.message.split("\n")[0]!;
+    const step = stepFor(text.split("\n")[error.line - 1] ?? "", wantedOf);
+    throw new CodisError(
+      "usage",
+      `bad TOML at line ${error.line}, column ${error.column}: ${reason}${step}`,
+    );
+  }
+}
+
+/**
+ * What to do about a line that is no TOML, as far as it shows. Only the value of a key that is
+ * known and no password is shown: a key misspelt may be one.
+ */
+function stepFor(line: string, wantedOf: (key: string) => WantedValue | undefined): string {
+  const [, assigned, value] = /^\s*["']?([\w.-]+)["']?\s*=(.*)$/.exec(line) ?? [];
+  if (assigned !== undefined) {
+    const wanted = wantedOf(assigned);
+    if (wanted === undefined) {
+      return `; the value of ${assigned} must be a text in quotes, a number, or true or false`;
+    }
+    const shown = wanted.isSecret ? "" : ` = ${shorten(value!.trim())}`;
+    return `; ${assigned}${shown}: it must be ${wanted.text}`;
+  }
+  const [, named] = /^\s*([\w.-]+)\s+\S/.exec(line) ?? [];
+  if (named === undefined) return "";
+  return (
+    `; a line is \`${named} = value\`, texts in quotes: a file of redis-server cannot be used as it ` +
+    "is, `--default-config` prints one to begin with"
+  );
+}
+
+function shorten(text: string): string {
+  return text.length <= SHOWN_VALUE_MAX ? text : `${text.slice(0, SHOWN_VALUE_MAX)}...`;
+}
