@@ -12,7 +12,7 @@
  *
  * After a short turn that served some clients the thread rests, if the server is to (server.ts):
  * without a pipeline a turn brings 2 requests of 50 clients, with a rest of 50 us 5. A client alone
- * is never kept waiting.
+ * that asks one thing after the other is never kept waiting.
  */
 
 import { rest } from "../net/rest.ts";
