@@ -176,8 +176,9 @@ class Server implements RunningServer, SessionContext {
     const sinceMs = state.databases.nowMs - periodMs;
     let busy = 0;
     for (const { client } of this.#sessions) if (client.lastActiveMs >= sinceMs) busy++;
-    const replies = turn.chunks - last.chunks;
-    this.#lastAdjusted = { atMs: now, chunks: turn.chunks };
+    // Without a pipeline, which rests are for, a chunk is one request.
+    const replies = turn.chunksInAll - last.chunks;
+    this.#lastAdjusted = { atMs: now, chunks: turn.chunksInAll };
     turn.restUs = restFor({ periodMs, replies, replyMs: busy * periodMs });
   }
 

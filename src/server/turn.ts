@@ -24,7 +24,7 @@ const PART_MS_MAX = 1;
 /** Chunks of a turn after which a rest is worth it: what one client alone sends is not. */
 const REST_CHUNKS_MIN = 2;
 /** A turn that brings more of them is full without a rest. */
-const REST_CHUNKS_MAX = 16;
+const REST_CHUNKS_MAX = 15;
 /** Requests between two looks at the clock; a long one counts for several. */
 const CLOCK_STRIDE = 64;
 /** So many arguments, or bytes, take about as long as a small request. */
@@ -59,10 +59,10 @@ export class Turn {
   #toFlush: TurnSession[] = [];
   #deferred: TurnSession[] = [];
   readonly #meter: TurnMeter | undefined;
-  /** Chunks since the last end of a turn. */
-  #chunks = 0;
-  /** Chunks received in all. */
-  chunks = 0;
+  /** Received since the last end of a turn. */
+  #chunksOfTurn = 0;
+  /** Received since the start. */
+  chunksInAll = 0;
   /** How long the thread rests after a turn that a rest is worth after, microseconds; 0: not. */
   restUs = 0;
 
@@ -84,8 +84,8 @@ export class Turn {
   /** A chunk has arrived. */
   beginChunk(): void {
     this.begin();
-    this.chunks++;
-    this.#chunks++;
+    this.chunksInAll++;
+    this.#chunksOfTurn++;
     if (this.restUs > 0) this.#scheduleEnd();
   }
 
@@ -158,7 +158,7 @@ export class Turn {
   readonly #end = (): void => {
     this.#isEndScheduled = false;
     const isRestDue = this.#isRestDue;
-    this.#chunks = 0;
+    this.#chunksOfTurn = 0;
     this.#beginPart();
     const isSafe = this.commit();
     const sessions = this.#toFlush;
@@ -171,9 +171,9 @@ export class Turn {
 
   /** The turn was short, and others than one client alone are about to ask for more. */
   get #isRestDue(): boolean {
-    if (this.restUs === 0 || this.#deferred.length > 0 || !Number.isNaN(this.#startedMs))
-      return false;
-    return this.#chunks >= REST_CHUNKS_MIN && this.#chunks < REST_CHUNKS_MAX;
+    const isShort = this.#deferred.length === 0 && Number.isNaN(this.#startedMs);
+    if (this.restUs === 0 || !isShort) return false;
+    return this.#chunksOfTurn >= REST_CHUNKS_MIN && this.#chunksOfTurn <= REST_CHUNKS_MAX;
   }
 
   /** Who is not reached comes first in the next turn. */
