@@ -89,7 +89,10 @@ const STEPS: readonly (readonly [words: RegExp, step: string])[] = [
   ],
 ];
 
-/** @returns "" when there is none for these words, or it stands in them already */
+/**
+ * @returns "" when there is none for these words, or a verb has put its own step behind them: `$`
+ * is the end of the whole text, not of its first line
+ */
 export function nextStepFor(text: string): string {
   for (const [words, step] of STEPS) {
     const match = words.exec(text);

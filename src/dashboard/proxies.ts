@@ -244,7 +244,7 @@ function refusalError(proxy: ProxyModel, error: CodisError): CodisError {
   return pushError(error.code, proxy, error.message, step);
 }
 
-/** Upstream's words, and behind them what an operator needs, whom a token tells nothing. */
+/** Upstream's words, then what an operator needs, who cannot tell a proxy by its token. */
 function pushError(
   code: CodisError["code"],
   { token, admin_addr }: ProxyModel,
