@@ -12,6 +12,7 @@
 
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
+import { ADDRESS_TAKEN } from "../../src/base/address.ts";
 import { CodisError, errorText } from "../../src/base/errors.ts";
 import { writeFileAtomically } from "../../src/base/files.ts";
 import { tryFlock } from "../../src/base/flock.ts";
@@ -132,8 +133,10 @@ function checkPortFree(address: string): void {
   try {
     assertPortFree(address);
   } catch (error) {
-    const step = "stop who has it, or start elsewhere with --port and --dir";
-    throw new CodisError("unavailable", `${errorText(error)}; ${step}`);
+    const text = errorText(error);
+    const elsewhere = "start elsewhere with --port and --dir";
+    const step = text.endsWith(ADDRESS_TAKEN) ? `stop who has it, or ${elsewhere}` : elsewhere;
+    throw new CodisError("unavailable", `${text}; ${step}`);
   }
 }
 

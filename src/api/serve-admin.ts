@@ -8,7 +8,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { formatAddress, isWildcard, parseAddress } from "../base/address.ts";
+import { formatAddress, isWildcard, listenFailure, parseAddress } from "../base/address.ts";
 import { CodisError } from "../base/errors.ts";
 import { type AdminRequest, type AdminResponse, STATUS_CAUSE } from "./http.ts";
 import { BODIES_BYTES_MAX, BodyBudget, RequestBody } from "./request-body.ts";
@@ -160,8 +160,8 @@ async function listen(server: Server, host: string, port: number, addr: string):
 
 /** Bun's text for a taken port is a question. */
 function reasonOf(error: unknown): unknown {
-  const isTaken = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
-  return isTaken ? new Error("address already in use") : error;
+  const known = listenFailure(error);
+  return known === undefined ? error : new Error(known);
 }
 
 function listenOn(server: Server, host: string, port: number): Promise<string> {

@@ -62,3 +62,14 @@ export function unmapped(ip: string): string {
 function badAddress(text: string, reason: string): CodisError {
   return new CodisError("usage", `address ${text}: ${reason}`);
 }
+
+/** Ends the text of an error about an address that somebody else listens on. */
+export const ADDRESS_TAKEN = "address already in use";
+
+/** Why nobody can listen on an address, with what helps; undefined for what explains itself. */
+export function listenFailure(error: unknown): string | undefined {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "EADDRINUSE") return ADDRESS_TAKEN;
+  if (code !== "EACCES") return undefined;
+  return "permission denied: a port below 1024 needs root or CAP_NET_BIND_SERVICE";
+}

@@ -11,7 +11,7 @@
  */
 
 import { dlopen } from "bun:ffi";
-import { formatAddress, parseAddress } from "../base/address.ts";
+import { formatAddress, listenFailure, parseAddress } from "../base/address.ts";
 import { assert } from "../base/assert.ts";
 import { CodisError } from "../base/errors.ts";
 import { LIBC } from "../base/libc.ts";
@@ -108,7 +108,7 @@ function bind(host: string, port: number): Bun.TCPSocketListener {
     try {
       return Bun.listen({ hostname, port, exclusive: true, socket: NO_ACCEPT });
     } catch (error) {
-      reason = systemErrorText(error);
+      reason = listenFailure(error) ?? systemErrorText(error);
       // Only a host without IPv6 is a reason to try the second.
       if ((error as NodeJS.ErrnoException).code === "EADDRINUSE") break;
     }

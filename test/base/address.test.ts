@@ -1,9 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import {
+  ADDRESS_TAKEN,
   formatAddress,
   isGlobalUnicast,
   isLoopback,
   isWildcard,
+  listenFailure,
   parseAddress,
 } from "../../src/base/address.ts";
 
@@ -22,6 +24,15 @@ describe("addresses", () => {
     expect(() => parseAddress("::1:80")).toThrow("too many colons in address");
     expect(() => parseAddress("a:99999")).toThrow("invalid port");
     expect(() => parseAddress("a:")).toThrow("invalid port");
+  });
+
+  test("why nobody can listen is said with what helps, where it does not explain itself", () => {
+    const failed = (code: string): Error => Object.assign(new Error("Failed to listen"), { code });
+    expect(listenFailure(failed("EADDRINUSE"))).toBe(ADDRESS_TAKEN);
+    expect(listenFailure(failed("EACCES"))).toBe(
+      "permission denied: a port below 1024 needs root or CAP_NET_BIND_SERVICE",
+    );
+    expect(listenFailure(failed("EADDRNOTAVAIL"))).toBeUndefined();
   });
 
   test("kinds of IPs", () => {
