@@ -33,20 +33,16 @@ export async function openData(
   files: DataFiles = diskFiles(state.config.dir),
   logFiles: DataFiles = diskFiles(join(state.config.dir, state.config.appenddirname)),
 ): Promise<void> {
-  const { config, log } = state;
+  const { config } = state;
   if (config.save !== "") checkWritable(files);
   const { identity, isLogged } = lookAround(state, files, logFiles);
   let loaded: RdbLoaded | undefined;
   if (config.appendonly && isLogged) {
     loaded = (await openAppendOnly(state, logFiles)).loadedRdb;
   } else {
+    if (isLogged) warnOfLog(state, logFiles, identity !== undefined);
     if (identity !== undefined) loaded = await loadSnapshot(state, files);
     if (config.appendonly) await beginLog(state, files, logFiles, loaded);
-    else if (isLogged) {
-      log.warn("There is an append-only file, which is not read: appendonly is off", {
-        directory: logFiles.directory,
-      });
-    }
   }
   state.saves = new RdbSaves(state, files, { identity, loaded });
 }
@@ -63,6 +59,20 @@ function lookAround(
   } catch (error) {
     throw unusable(files, error);
   }
+}
+
+/**
+ * With `appendonly` off Redis serves what the snapshot has, or nothing, without a word of the log:
+ * whoever forgot the option takes that for lost data, and writes on beside it.
+ */
+function warnOfLog({ config, log }: ServerState, logFiles: DataFiles, hasSnapshot: boolean): void {
+  const served = hasSnapshot ? `${config.dbfilename} is served instead` : "the server begins empty";
+  log.warn(
+    `There is an append-only file, which is not read, as appendonly is off: ${served}. To serve ` +
+      "what is in it, stop this server before clients change data and start it with --appendonly " +
+      "yes (appendonly = true in its file); otherwise move the directory away",
+    { directory: logFiles.directory },
+  );
 }
 
 /** Says at the start what else the first save would say, when changes are refused for it. */

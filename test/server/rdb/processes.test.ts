@@ -219,7 +219,16 @@ test("Turning the append-only file on keeps what the snapshot has", async () => 
   await third.own.close();
   expect(await digest(await startRedis(dir, "--appendonly", "yes"))).toBe(later);
   const without = await startOwn(dir, { appendonly: false });
-  expect(without.own.log.lines.join("\n")).toContain("append-only file, which is not read");
+  const [warning] = without.own.log.lines;
+  expect(warning).toContain(
+    "append-only file, which is not read, as appendonly is off: the server",
+  );
+  expect(warning).toContain("the server begins empty. To serve what is in it, stop this server");
+  expect(warning).toContain(join(dir, "appendonlydir"));
+  await without.client.call("SAVE");
+  await without.own.close();
+  const beside = await startOwn(dir, { appendonly: false });
+  expect(beside.own.log.lines[0]).toContain("off: dump.rdb is served instead. To serve what is in");
 }, 60_000);
 
 test("SHUTDOWN NOSAVE does not save; one that cannot save goes on unless forced", async () => {
