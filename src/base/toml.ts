@@ -10,6 +10,8 @@ import { CodisError } from "./errors.ts";
 
 /** Of a value in an error text, in characters. */
 const SHOWN_VALUE_MAX = 60;
+/** Key and value of a line. */
+const ASSIGNMENT = /^\s*["']?([\w.-]+)["']?\s*=(.*)$/;
 
 /** What a key takes, for error texts. */
 export interface WantedValue {
@@ -32,7 +34,10 @@ export function parseToml(
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     const reason = error.message.split("\n")[0]!;
-    const step = stepFor(text.split("\n")[error.line - 1] ?? "", wantedOf);
+    const line = text.split("\n")[error.line - 1] ?? "";
+    // Such a line is right by itself.
+    const isSecond = reason.includes("already defined");
+    const step = isSecond ? keyOf(line) : stepFor(line, wantedOf);
     throw new CodisError(
       "usage",
       `bad TOML at line ${error.line}, column ${error.column}: ${reason}${step}`,
@@ -40,12 +45,18 @@ export function parseToml(
   }
 }
 
+/** `: key` of a line that assigns one; "" of another. */
+function keyOf(line: string): string {
+  const [, assigned] = ASSIGNMENT.exec(line) ?? [];
+  return assigned === undefined ? "" : `: ${assigned}`;
+}
+
 /**
  * What to do about a line that is no TOML, as far as it shows. Only the value of a key that is
  * known and no password is shown: a key misspelt may be one.
  */
 function stepFor(line: string, wantedOf: (key: string) => WantedValue | undefined): string {
-  const [, assigned, value] = /^\s*["']?([\w.-]+)["']?\s*=(.*)$/.exec(line) ?? [];
+  const [, assigned, value] = ASSIGNMENT.exec(line) ?? [];
   if (assigned !== undefined) {
     const wanted = wantedOf(assigned);
     if (wanted === undefined) {

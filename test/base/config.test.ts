@@ -126,6 +126,7 @@ describe("loadConfig", () => {
     expect(failure("product_auth = hush\n")).toEndWith(
       "; product_auth: it must be a string, in quotes",
     );
+    expect(failure("max_clients = 1\nmax_clients = 2\n")).toEndWith("table or value: max_clients");
     expect(failure("# redis.conf\nappendonly yes\n")).toContain(
       "; a line is `appendonly = value`, texts in quotes: a file of redis-server cannot be used",
     );

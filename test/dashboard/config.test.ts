@@ -31,6 +31,8 @@ test("A broken rule is told in the original's words", () => {
     ['coordinator_name = "consul"', "invalid coordinator name = consul"],
     ['coordinator_addr = ""', "invalid coordinator_addr"],
     ['coordinator_auth = "nobody"', "invalid auth"],
+    ['admin_addr = ""', "invalid admin_addr"],
+    ['admin_addr = "18080"', "invalid admin_addr"],
     ['product_name = ""', "invalid product_name"],
     ['product_name = "-a"', "bad product name = -a"],
     ['migration_method = "fast"', "invalid migration_method"],
