@@ -59,6 +59,10 @@ export interface RoleSpec<T extends ConfigTable> {
    * Applies the role's own options on top of the file; throws CodisError "usage" when one is wrong.
    */
   override?(config: ConfigOf<T>, flags: Flags): ConfigOf<T>;
+  /**
+   * Throws CodisError where this host does not have what the config names, as a start would.
+   */
+  checkHost?(config: ConfigOf<T>): void;
   start(context: RoleContext<T>): Promise<RunningRole>;
 }
 
@@ -132,6 +136,11 @@ export class Role {
       },
       warnings,
     };
+  }
+
+  /** Throws CodisError where this host does not have what `reading` names. */
+  checkHost({ config }: Reading): void {
+    this.#spec.checkHost?.(config);
   }
 
   /** Its log, from the first call on; `reading` says the level. */

@@ -101,13 +101,23 @@ function withFile<T>({ flags, check }: Job, work: (text: string) => T): T {
   }
 }
 
-/** Names all that is wrong with the file, then what is wrong with the flags on top of it. */
+/**
+ * Names all that is wrong with the file, then the first that is wrong with the flags on top of it,
+ * then the first that this host does not have.
+ */
 function testConfig(job: Job): number {
   const name = job.flags.config ?? "the defaults";
   const problems = withFile(job, (text) => job.roles.flatMap((role) => role.problems(text)));
   for (const problem of problems) process.stderr.write(`${name}: ${problem}\n`);
   if (problems.length > 0) return EXIT_USAGE;
-  readFile(job);
+  const readings = readFile(job);
+  try {
+    for (const [i, role] of job.roles.entries()) role.checkHost(readings[i]!);
+  } catch (error) {
+    if (!(error instanceof CodisError)) throw error;
+    process.stderr.write(`${name}: ${errorText(error)}\n`);
+    return EXIT_USAGE;
+  }
   process.stdout.write(`${name}: ok\n`);
   return EXIT_DONE;
 }

@@ -8,6 +8,7 @@ import { CodisError } from "../src/base/errors.ts";
 import { parseSize } from "../src/base/size.ts";
 import { changeConfig } from "../src/server/commands/config-command.ts";
 import { SERVER_CONFIG, type ServerConfig } from "../src/server/config.ts";
+import { checkDirectories } from "../src/server/data.ts";
 import { startServer } from "../src/server/server.ts";
 import { shownValue } from "./flags.ts";
 import type { RoleSpec } from "./role.ts";
@@ -32,6 +33,7 @@ export const SERVER_ROLE: RoleSpec<typeof SERVER_CONFIG> = {
     checkConfig(SERVER_CONFIG, changed);
     return changed;
   },
+  checkHost: (config) => checkDirectories({ config }),
   async start({ config, log }) {
     const server = await startServer(config, log);
     const addr = `${config.bind}:${server.port}`;

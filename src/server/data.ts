@@ -47,9 +47,27 @@ export async function openData(
   state.saves = new RdbSaves(state, files, { identity, loaded });
 }
 
+/**
+ * Says of the directories what a start would say, and reads nothing.
+ * @throws CodisError "unavailable"
+ */
+export function checkDirectories(state: Pick<ServerState, "config">): void {
+  const { config } = state;
+  const files = diskFiles(config.dir);
+  const logFiles = diskFiles(join(config.dir, config.appenddirname));
+  if (config.save !== "") checkWritable(files);
+  lookAround(state, files, logFiles);
+  if (!config.appendonly || logFiles.exists("")) return;
+  try {
+    tryWriting(files);
+  } catch (error) {
+    throw unusable(logFiles, error);
+  }
+}
+
 /** What is there, before any of it is read: a file that takes a name later is another one. */
 function lookAround(
-  { config }: ServerState,
+  { config }: Pick<ServerState, "config">,
   files: DataFiles,
   logFiles: DataFiles,
 ): { identity: string | undefined; isLogged: boolean } {
@@ -77,10 +95,8 @@ function warnOfLog({ config, log }: ServerState, logFiles: DataFiles, hasSnapsho
 
 /** Says at the start what else the first save would say, when changes are refused for it. */
 function checkWritable(files: DataFiles): void {
-  const name = temporaryName(process.pid);
   try {
-    files.close(files.open(name, "w"));
-    files.remove(name);
+    tryWriting(files);
   } catch (error) {
     throw new CodisError(
       "unavailable",
@@ -88,6 +104,12 @@ function checkWritable(files: DataFiles): void {
         'Set dir to a directory that exists and can be written to, or save = "" for no snapshots',
     );
   }
+}
+
+function tryWriting(files: DataFiles): void {
+  const name = temporaryName(process.pid);
+  files.close(files.open(name, "w"));
+  files.remove(name);
 }
 
 async function loadSnapshot(state: ServerState, files: DataFiles): Promise<RdbLoaded> {
