@@ -40,6 +40,9 @@ export const EMPTY_MANIFEST: Manifest = { base: undefined, history: [], incremen
 /** Written as the last line. */
 const SUM_LINE = /^# crc32 ([\da-f]{8})$/;
 
+/** Of a line that is to be a checksum, or was one. */
+const SUM_BEGIN = /^#\s*crc32\b/i;
+
 /** Longest line of a manifest, in bytes, line feed included. */
 const LINE_BYTES_MAX = 1024;
 
@@ -71,6 +74,10 @@ export function parseManifest(text: string): Manifest {
 
 /** A comment at the end that is no sum is one that was damaged. */
 function checkSum(lines: readonly string[]): void {
+  const early = lines.slice(0, -1).findIndex((line) => SUM_BEGIN.test(line));
+  if (early >= 0) {
+    throw broken(early + 1, "lines behind the checksum; if they are right, remove this line");
+  }
   const last = lines.at(-1)!;
   if (!last.startsWith("#")) return;
   const sum = SUM_LINE.exec(last)?.[1];
