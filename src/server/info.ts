@@ -92,7 +92,7 @@ function excessLines(name: string, bytes: number, of: number): string[] {
 
 function memorySection(server: ServerState): string[] {
   const memory = memoryReport(server);
-  const { used, peak, dataset, allocated, active, rss } = memory;
+  const { used, peak, dataset, allocated, active, activeLeast, rss, rssLeast } = memory;
   return [
     ...bytesLines("used_memory", used),
     ...bytesLines("used_memory_rss", rss),
@@ -109,10 +109,11 @@ function memorySection(server: ServerState): string[] {
     ...bytesLines("used_memory_lua", 0),
     ...bytesLines("maxmemory", server.config.maxmemory),
     `maxmemory_policy:${server.config["maxmemory-policy"]}`,
-    ...excessLines("allocator_frag", active, allocated),
+    `allocator_frag_ratio:${ratio(active, activeLeast).toFixed(2)}`,
+    `allocator_frag_bytes:${active - allocated}`,
     ...excessLines("allocator_rss", active, active),
     ...excessLines("rss_overhead", rss, active),
-    ...excessLines("mem_fragmentation", rss, used),
+    ...excessLines("mem_fragmentation", rss, rssLeast),
     `mem_not_counted_for_evict:${memory.journal}`,
     "mem_replication_backlog:0",
     "mem_total_replication_buffers:0",

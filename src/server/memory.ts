@@ -5,9 +5,12 @@
  *                                           buffers of clients and of the append-only file
  *   allocated <= active <= rss   blocks handed out; chunks that hold them; all of the process
  *
- * Used is what grows with data and clients, so it begins at 0; the program itself is in rss.
+ * Used is what grows with data and clients, so it begins at 0; the program itself is in rss. Redis
+ * counts its program as used, so ratios of ours would be in the millions while there are few keys:
+ * they take the program, and the fewest chunks that can be, into the divisor.
  */
 
+import { CHUNK_BYTES } from "./arena/arena.ts";
 import type { ServerState } from "./state.ts";
 
 /** What Redis counts as overhead of a key: here the entry's header (arena/entry.ts). */
@@ -26,7 +29,11 @@ export interface MemoryReport {
   readonly tables: readonly { readonly index: number; readonly bytes: number }[];
   readonly allocated: number;
   readonly active: number;
+  /** The least that `active` can be for what is allocated: whole chunks, and one when empty. */
+  readonly activeLeast: number;
   readonly rss: number;
+  /** What rss would be if nothing lay free: `used`, and the program as large as at the start. */
+  readonly rssLeast: number;
 }
 
 /** Looks at the head of each slot's table, of every database that has keys. */
@@ -43,6 +50,10 @@ export function memoryReport(server: ServerState): MemoryReport {
   }));
   const ofKeys = tables.reduce((sum, { bytes }) => sum + bytes, arena.noteBytes);
   const overhead = ofKeys + clients + buffer;
+  const [allocated, active, rss] = [arena.usedBytes, arena.chunkBytes, process.memoryUsage.rss()];
+  const chunks = Math.max(1, Math.ceil(allocated / CHUNK_BYTES));
+  // When pages of the data are swapped out, rss is the smaller one, as the ratio must tell.
+  const program = Math.max(0, Math.min(server.programBytes, rss - active));
   return {
     used,
     peak: Math.max(stats.peakMemory, used),
@@ -52,9 +63,11 @@ export function memoryReport(server: ServerState): MemoryReport {
     journal: buffer,
     keys: filled.reduce((sum, db) => sum + db.size, 0),
     tables,
-    allocated: arena.usedBytes,
-    active: arena.chunkBytes,
-    rss: process.memoryUsage.rss(),
+    allocated,
+    active,
+    activeLeast: Math.min(active, chunks * CHUNK_BYTES),
+    rss,
+    rssLeast: used + program,
   };
 }
 

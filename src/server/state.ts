@@ -66,6 +66,8 @@ export class ServerState {
   readonly slowlog = new Slowlog();
   readonly turnMeter: TurnMeter | undefined = turnMeterIfAsked();
   readonly startedMs: number;
+  /** Resident bytes of the process before there are any data. */
+  readonly programBytes = process.memoryUsage.rss();
   /** 40 hex digits, new at each start. */
   readonly runId = randomBytes(20).toString("hex");
   /** Where the server listens, once it does. */

@@ -79,7 +79,7 @@ function statsBefore(memory: MemoryReport): readonly [string, number][] {
 }
 
 function statsBehind(memory: MemoryReport): readonly [string, number | string][] {
-  const { used, peak, overhead, dataset, keys, allocated, active, rss } = memory;
+  const { used, peak, overhead, dataset, keys, allocated, active, rss, rssLeast } = memory;
   return [
     ["overhead.total", overhead],
     ["keys.count", keys],
@@ -90,14 +90,14 @@ function statsBehind(memory: MemoryReport): readonly [string, number | string][]
     ["allocator.allocated", allocated],
     ["allocator.active", active],
     ["allocator.resident", active],
-    ["allocator-fragmentation.ratio", String(ratio(active, allocated))],
+    ["allocator-fragmentation.ratio", String(ratio(active, memory.activeLeast))],
     ["allocator-fragmentation.bytes", active - allocated],
     ["allocator-rss.ratio", "1"],
     ["allocator-rss.bytes", 0],
     ["rss-overhead.ratio", String(ratio(rss, active))],
     ["rss-overhead.bytes", rss - active],
-    ["fragmentation", String(ratio(rss, used))],
-    ["fragmentation.bytes", rss - used],
+    ["fragmentation", String(ratio(rss, rssLeast))],
+    ["fragmentation.bytes", rss - rssLeast],
   ];
 }
 

@@ -66,6 +66,19 @@ test("MEMORY answers as redis-server does", () =>
   `));
 
 describe("Memory is told", () => {
+  test("with ratios near 1 when there is nothing, little and much", () => {
+    const own = new OwnServer();
+    const ratioOf = (name: string): number =>
+      Number(infoOf(own.show("INFO", "memory") as string).get(name));
+    expect(ratioOf("allocator_frag_ratio")).toBe(1);
+    expect(ratioOf("mem_fragmentation_ratio")).toBeWithin(0.5, 20);
+    own.show("SET", "one", "1");
+    expect(ratioOf("allocator_frag_ratio")).toBe(1);
+    expect(ratioOf("mem_fragmentation_ratio")).toBeWithin(0.5, 20);
+    for (let i = 0; i < 400; i++) own.show("SET", `key ${i}`, "x".repeat(100_000));
+    expect(ratioOf("allocator_frag_ratio")).toBeWithin(1, 1.3);
+  });
+
   test("by the fields of redis-server: MEMORY STATS all of them, INFO those that mean something", async () => {
     const own = new OwnServer();
     own.show("SET", "a", "1");
