@@ -22,7 +22,7 @@ const BACKOFF_MAX_MS = 5_000;
 /** A child that served this long starts again with the first pause. */
 const STABLE_MS = 10_000;
 /** A child that has not ended this long after SIGTERM is killed: a proxy ends its clients first. */
-const STOP_TIMEOUT_MS = CLOSE_MAX_MS + 2_000;
+export const STOP_TIMEOUT_MS = CLOSE_MAX_MS + 2_000;
 
 export interface ChildSpec {
   readonly name: string;
@@ -30,6 +30,8 @@ export interface ChildSpec {
   readonly argv: readonly string[];
   /** Its stderr is appended here. */
   readonly logFile: string;
+  /** A descriptor that it inherits, so that what is locked by it stays so while the child lives. */
+  readonly lock: number;
 }
 
 export interface SupervisorEvents {
@@ -72,9 +74,7 @@ export class Child {
     const log = openSync(this.#spec.logFile, "a");
     // A session of its own: Ctrl-C reaches us alone, and we stop the children in order.
     const child = Bun.spawn([...selfCommand(), ...this.#spec.argv, "--supervised"], {
-      stdin: "pipe",
-      stdout: "pipe",
-      stderr: log,
+      stdio: ["pipe", "pipe", log, this.#spec.lock],
       detached: true,
     });
     closeSync(log);

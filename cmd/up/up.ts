@@ -31,9 +31,12 @@ import {
   type UpProcess,
   type UpShape,
 } from "./layout.ts";
-import { Child, type SupervisorEvents } from "./supervisor.ts";
+import { Child, STOP_TIMEOUT_MS, type SupervisorEvents } from "./supervisor.ts";
 
 const LOCK_FILE = "up.lock";
+const CHILDREN_LOCK_FILE = "children.lock";
+/** flock(2) tells nobody that it would succeed now. */
+const LOCK_POLL_MS = 20;
 const DEFAULT_DIR = "./codis-data";
 const DEFAULT_SHAPE: UpShape = { servers: 4, proxies: 1, port: 19_000 };
 
@@ -80,13 +83,39 @@ async function up(flags: UpFlags): Promise<number> {
       `Cannot start on ${directory}: another codis up is running there; stop it or choose another --dir`,
     );
   }
+  const childrenLock = await lockOfChildren(directory);
   try {
     const { shape, processes } = checkedPlan(directory, wanted);
     await writing(directory, () => writeFiles(directory, shape, processes));
-    return await serve(directory, shape, processes, flags.json === true);
+    return await serve(directory, shape, processes, childrenLock, flags.json === true);
   } finally {
+    closeSync(childrenLock);
     closeSync(lock);
   }
+}
+
+/**
+ * Children hold this lock with us, as they inherit its descriptor. A kill -9 of `up` frees our own
+ * lock at once, while its children still end: their ports are taken until this one falls too.
+ * @returns its descriptor
+ */
+async function lockOfChildren(directory: string): Promise<number> {
+  const path = join(directory, CHILDREN_LOCK_FILE);
+  const lock = await writing(directory, () => openSync(path, "a"));
+  const deadlineMs = performance.now() + STOP_TIMEOUT_MS;
+  let hasSaid = false;
+  while (!tryFlock(lock)) {
+    if (performance.now() > deadlineMs) {
+      throw new CodisError(
+        "conflict",
+        `Cannot start on ${directory}: processes of an earlier start still run there; end them, fuser ${path} names them`,
+      );
+    }
+    if (!hasSaid) say("waiting for the processes of the last start to end");
+    hasSaid = true;
+    await Bun.sleep(LOCK_POLL_MS);
+  }
+  return lock;
 }
 
 /** What is to run. @throws CodisError for wrong numbers and for a taken port */
@@ -205,6 +234,7 @@ async function serve(
   directory: string,
   shape: UpShape,
   processes: readonly UpProcess[],
+  childrenLock: number,
   isJson: boolean,
 ): Promise<number> {
   const stopAsked = nextStopSignal();
@@ -220,7 +250,8 @@ async function serve(
   };
   const children = processes.map(({ name, role }) => {
     const argv = [role, "--config", join(directory, "config", `${name}.toml`)];
-    return new Child({ name, argv, logFile: join(directory, "log", `${name}.log`) }, events);
+    const logFile = join(directory, "log", `${name}.log`);
+    return new Child({ name, argv, logFile, lock: childrenLock }, events);
   });
   try {
     isUp = await Promise.race([

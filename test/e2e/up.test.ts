@@ -106,6 +106,27 @@ test("A second up on the same directory is refused and harms nothing", async () 
   }
 }, 60_000);
 
+test("A start after kill -9 of up waits for children that still end, and not for ever", async () => {
+  const cluster = await UpCluster.start({ servers: 1 });
+  try {
+    const server = cluster.pidOf("server-1");
+    process.kill(server, "SIGSTOP");
+    await cluster.killUp();
+    const refused = await runCodis("up", "--dir", cluster.directory);
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toContain(
+      "processes of an earlier start still run there; end them, fuser ",
+    );
+    const isWaiting = cluster.nextLine(/waiting for the processes of the last start to end/);
+    const isUp = cluster.up();
+    await isWaiting;
+    process.kill(server, "SIGCONT");
+    await isUp;
+  } finally {
+    await cluster.stop();
+  }
+});
+
 test("A taken port is an error that names it, and nothing is started or written", async () => {
   const directory = mkdtempSync(join(tmpdir(), "codis-up-"));
   const port = await freePortBlock();
