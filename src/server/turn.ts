@@ -20,13 +20,24 @@ import type { ServerState } from "./state.ts";
 import type { TurnMeter } from "./turn-meter.ts";
 
 /** Each part of a turn takes about this long at most; what is left waits for the next turn. */
-const PART_MS_MAX = 1;
+const PART_MS_MAX = 0.7;
+/**
+ * A turn that has taken this long before its second part leaves that to the next one, which cannot
+ * put it off again: a full collection of garbage takes up to 8 ms in one piece.
+ */
+const LATE_MS = 3;
 /** Chunks of a turn after which a rest is worth it: what one client alone sends is not. */
 const REST_CHUNKS_MIN = 2;
 /** A turn that brings more of them is full without a rest. */
 const REST_CHUNKS_MAX = 15;
-/** Requests between two looks at the clock; a long one counts for several. */
-const CLOCK_STRIDE = 64;
+/**
+ * Requests between two looks at the clock; a long one counts for several. Few at first and as long
+ * as they take their time, as those of a process that has just started do: some 30 us each.
+ */
+const CLOCK_STRIDE_MIN = 4;
+const CLOCK_STRIDE_MAX = 64;
+/** Between two looks. Above it the next ones are closer, below a quarter of it further apart. */
+const LOOK_MS_MAX = 0.2;
 /** So many arguments, or bytes, take about as long as a small request. */
 const ARGUMENTS_SHIFT = 2;
 const BYTES_SHIFT = 13;
@@ -47,10 +58,17 @@ export interface TurnSession {
 
 export class Turn {
   readonly #server: ServerState;
-  /** Requests until the next look at the clock. */
-  #stride = CLOCK_STRIDE;
+  /** Requests from one look at the clock to the next. */
+  #stride = CLOCK_STRIDE_MIN;
+  /** Until the next look. */
+  #strideLeft = CLOCK_STRIDE_MIN;
   /** When this part was first looked at; NaN while it has been too short for that. */
   #startedMs = Number.NaN;
+  #lookedMs = 0;
+  /** When the last turn ended, if it left something to go on with. */
+  #endedMs = 0;
+  /** The second part of this turn was left to the next one. */
+  #isPutOff = false;
   /** It is time to let others go on: who has not begun is to be deferred. */
   isOver = false;
   #isEndScheduled = false;
@@ -95,10 +113,10 @@ export class Turn {
    * @returns whether it is time to let others go on
    */
   isOverAfter(argc: number, bytes: number): boolean {
-    this.#stride -= 1 + (argc >>> ARGUMENTS_SHIFT) + (bytes >>> BYTES_SHIFT);
-    if (this.#stride > 0) return this.isOver;
-    this.#stride = CLOCK_STRIDE;
+    this.#strideLeft -= 1 + (argc >>> ARGUMENTS_SHIFT) + (bytes >>> BYTES_SHIFT);
+    if (this.#strideLeft > 0) return this.isOver;
     if (this.#bytes >= TURN_BYTES_MAX) {
+      this.#strideLeft = this.#stride;
       this.isOver = true;
       this.#scheduleEnd();
       return true;
@@ -107,10 +125,22 @@ export class Turn {
     if (Number.isNaN(this.#startedMs)) {
       this.#startedMs = now;
       this.#scheduleEnd();
-    } else if (now - this.#startedMs > PART_MS_MAX) {
-      this.isOver = true;
+      this.#adjustStride(0);
+    } else {
+      if (now - this.#startedMs > PART_MS_MAX) this.isOver = true;
+      this.#adjustStride(now - this.#lookedMs);
     }
+    this.#lookedMs = now;
+    this.#strideLeft = this.#stride;
     return this.isOver;
+  }
+
+  /** @param ms since the look before; 0 for the first one of a part, which may have been long ago */
+  #adjustStride(ms: number): void {
+    let stride = this.#stride;
+    if (ms > LOOK_MS_MAX) stride = Math.floor((stride * LOOK_MS_MAX) / ms);
+    else if (ms < LOOK_MS_MAX / 4) stride *= 2;
+    this.#stride = Math.min(Math.max(stride, CLOCK_STRIDE_MIN), CLOCK_STRIDE_MAX);
   }
 
   /** A large chunk was received. */
@@ -164,7 +194,10 @@ export class Turn {
     const sessions = this.#toFlush;
     this.#toFlush = [];
     for (const session of sessions) session.flush(isSafe);
-    if (this.#deferred.length > 0) setImmediate(this.#goOn);
+    if (this.#deferred.length > 0) {
+      this.#endedMs = this.#server.clock.monotonic();
+      setImmediate(this.#goOn);
+    }
     this.#meter?.lap();
     if (isRestDue) this.#rest(this.restUs);
   };
@@ -178,6 +211,12 @@ export class Turn {
 
   /** Who is not reached comes first in the next turn. */
   readonly #goOn = (): void => {
+    const isLate = this.#server.clock.monotonic() - this.#endedMs > LATE_MS;
+    this.#isPutOff = isLate && !this.#isPutOff;
+    if (this.#isPutOff) {
+      this.#scheduleEnd();
+      return;
+    }
     const sessions = this.#deferred;
     this.#deferred = [];
     // Chunks of others may have come first: who has waited longest goes on all the same.

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { allocateHuge, HUGE_PAGE_BYTES } from "../../src/base/huge-pages.ts";
+import { allocateHuge, HUGE_PAGE_BYTES, MemoryAhead } from "../../src/base/huge-pages.ts";
 import { residentBytes } from "../support/proc.ts";
 
 const MIB = 1024 * 1024;
@@ -46,4 +46,28 @@ test("The kernel gives huge pages where it has them", () => {
 
 test("What cannot be mapped is a RangeError", () => {
   expect(() => allocateHuge(2 ** 50)).toThrow(RangeError);
+});
+
+test("Memory made ahead is touched by another thread, zeroed, and each piece given once", async () => {
+  const before = residentBytes(process.pid);
+  const ahead = new MemoryAhead(64 * MIB);
+  ahead.prepare();
+  ahead.prepare();
+  while (!ahead.isReady) await new Promise((resolve) => setImmediate(resolve));
+  const setting = readFileSync("/sys/kernel/mm/transparent_hugepage/enabled", "utf8");
+  const grown = residentBytes(process.pid) - before;
+  if (!setting.includes("[never]")) expect(grown).toBeGreaterThan(60 * MIB);
+  expect(grown).toBeLessThan(100 * MIB);
+  const first = new Uint8Array(ahead.take());
+  const second = new Uint8Array(ahead.take());
+  first.fill(1);
+  expect(second.every((byte) => byte === 0)).toBe(true);
+  first.buffer.transfer(0);
+  second.buffer.transfer(0);
+});
+
+test("Memory that cannot be made ahead is missed by who takes it only", () => {
+  const ahead = new MemoryAhead(2 ** 50);
+  ahead.prepare();
+  expect(() => ahead.take()).toThrow(RangeError);
 });

@@ -44,3 +44,46 @@ test("The thread does not rest while a session waits for the next turn, nor afte
   await nextTurn();
   expect(rests).toEqual([]);
 });
+
+test("A turn that took long before its second part leaves that to the next one, and only once", async () => {
+  const { turn, clock } = startTurns(0);
+  let went = 0;
+  const session = { flush: () => {}, goOn: () => went++ };
+  turn.defer(session);
+  await nextTurn();
+  clock.advance(4);
+  await nextTurn();
+  expect(went).toBe(0);
+  // Its end, and the second part of the next one.
+  for (let i = 0; i < 2; i++) {
+    clock.advance(4);
+    await nextTurn();
+  }
+  expect(went).toBe(1);
+  turn.defer(session);
+  await nextTurn();
+  clock.advance(1);
+  await nextTurn();
+  expect(went).toBe(2);
+});
+
+test("The clock is looked at the more often the longer requests take", async () => {
+  const { turn, clock } = startTurns(0);
+  /** Requests of one part. */
+  const execute = async (ms: number): Promise<number> => {
+    let count = 0;
+    do {
+      clock.advance(ms);
+      count++;
+    } while (!turn.isOverAfter(1, 100) && count < 10_000);
+    await nextTurn();
+    return count;
+  };
+  // A process that has just started: a part is over soon after its time.
+  expect(await execute(0.1)).toBeLessThan(20);
+  // As fast as they come later: some 700 us and the first ones, before which nobody looked.
+  await execute(0.001);
+  expect(await execute(0.001)).toBeGreaterThan(600);
+  await execute(0.1);
+  expect(await execute(0.1)).toBeLessThan(40);
+});
