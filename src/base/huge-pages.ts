@@ -59,7 +59,12 @@ export function allocateHuge(bytes: number): ArrayBuffer {
   // Never nothing: less than one huge page was cut off before it.
   libc.munmap(from + size, HUGE_PAGE_BYTES - before);
   libc.madvise(from, size, MADV_HUGEPAGE);
-  return toBuffer(from, 0, bytes, size, munmapAddress);
+  try {
+    return toBuffer(from, 0, bytes, size, munmapAddress);
+  } catch (error) {
+    libc.munmap(from, size);
+    throw error;
+  }
 }
 
 /** /dev/zero, once it is needed. */
@@ -73,7 +78,7 @@ let zeros: number | undefined;
 export class MemoryAhead {
   readonly #bytes: number;
   #touched: ArrayBuffer | undefined;
-  #isTouching = false;
+  #touching: ArrayBuffer | undefined;
 
   /** @param bytes of every piece */
   constructor(bytes: number) {
@@ -87,7 +92,7 @@ export class MemoryAhead {
 
   /** Makes a piece ready for `take`, unless there is one. Missing memory is told to `take`. */
   prepare(): void {
-    if (this.#touched !== undefined || this.#isTouching) return;
+    if (this.#touched !== undefined || this.#touching !== undefined) return;
     let memory: ArrayBuffer;
     try {
       memory = allocateHuge(this.#bytes);
@@ -98,13 +103,24 @@ export class MemoryAhead {
     for (let at = 0; at < this.#bytes; at += HUGE_PAGE_BYTES) {
       firstBytes.push(new Uint8Array(memory, at, 1));
     }
-    this.#isTouching = true;
+    this.#touching = memory;
     zeros ??= openSync("/dev/zero", "r");
     // Nobody else has it before all of it is touched. A failed read has touched less, no more.
     readv(zeros, firstBytes, () => {
-      this.#isTouching = false;
+      if (this.#touching !== memory) {
+        memory.transfer(0);
+        return;
+      }
+      this.#touching = undefined;
       this.#touched = memory;
     });
+  }
+
+  /** Gives back what was made ready. */
+  drop(): void {
+    this.#touching = undefined;
+    this.#touched?.transfer(0);
+    this.#touched = undefined;
   }
 
   /**

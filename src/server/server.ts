@@ -154,7 +154,7 @@ class Server implements RunningServer, SessionContext {
     state.saves?.tick();
     this.turn.commit();
     const now = state.clock.monotonic();
-    this.#adjustRest(now);
+    this.#adjust(now);
     if (now - this.#lastSecondMs >= SECOND_MS) {
       this.#lastSecondMs = now;
       state.stats.sample(now);
@@ -167,8 +167,11 @@ class Server implements RunningServer, SessionContext {
     this.#timer = setTimeout(this.#tick, isBusy ? BUSY_TICK_MS : TICK_MS);
   };
 
-  /** How long clients wait for a reply is told by how many ask at once, and how often. */
-  #adjustRest(now: number): void {
+  /**
+   * Memory ahead and rests, by what was asked since the last time. How long clients wait for a
+   * reply is told by how many ask at once, and how often.
+   */
+  #adjust(now: number): void {
     const { turn, state } = this;
     const last = this.#lastAdjusted;
     const periodMs = now - last.atMs;
@@ -178,6 +181,7 @@ class Server implements RunningServer, SessionContext {
     for (const { client } of this.#sessions) if (client.lastActiveMs >= sinceMs) busy++;
     // Without a pipeline, which rests are for, a chunk is one request.
     const replies = turn.chunksInAll - last.chunks;
+    state.databases.arena.lookAhead();
     this.#lastAdjusted = { atMs: now, chunks: turn.chunksInAll };
     turn.restUs = restFor({ periodMs, replies, replyMs: busy * periodMs });
   }

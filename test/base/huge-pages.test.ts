@@ -66,6 +66,20 @@ test("Memory made ahead is touched by another thread, zeroed, and each piece giv
   second.buffer.transfer(0);
 });
 
+test("Memory made ahead that is not wanted any more is given back, also while it is touched", async () => {
+  const before = residentBytes(process.pid);
+  const ahead = new MemoryAhead(64 * MIB);
+  ahead.prepare();
+  ahead.drop();
+  ahead.prepare();
+  while (!ahead.isReady) await new Promise((resolve) => setImmediate(resolve));
+  ahead.drop();
+  // The first piece may still be touched by its thread.
+  while (residentBytes(process.pid) - before > 10 * MIB) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+});
+
 test("Memory that cannot be made ahead is missed by who takes it only", () => {
   const ahead = new MemoryAhead(2 ** 50);
   ahead.prepare();

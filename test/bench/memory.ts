@@ -29,6 +29,8 @@ const ELEMENT = "v".repeat(ELEMENT_BYTES);
  */
 const WARM_REQUESTS = 20_000;
 const WARM_KEYS = 100;
+/** Between two looks at what is resident. */
+const POLL_MS = 500;
 
 /** A type, and the forms it has. */
 interface Shape {
@@ -111,15 +113,25 @@ export async function benchMemory(recorder: Recorder): Promise<void> {
 
 async function takenBy({ port, pid }: Program, shape: Shape, size: number): Promise<Taken> {
   await sendAll(port, WARM_REQUESTS, (i) => shape.add(`warm:${i % WARM_KEYS}`, i % WARM_KEYS));
-  const resident = residentBytes(pid);
+  const resident = await residentAtRest(pid);
   const used = await usedMemory(port);
   const collections = MEMORY_ENTRIES / size;
   // One element to each in turn: no block has the one that was made just before beside it.
   await sendAll(port, MEMORY_ENTRIES, (i) =>
     shape.add(`k:${i % collections}`, size === 1 ? i : Math.floor(i / collections)),
   );
-  const full = residentBytes(pid);
+  const full = await residentAtRest(pid);
   return { grown: full - resident, resident: full, used: (await usedMemory(port)) - used };
+}
+
+/** What is resident once that has been the same for a while: work that was put off is done then. */
+async function residentAtRest(pid: number): Promise<number> {
+  for (let last = residentBytes(pid); ; ) {
+    await new Promise((again) => setTimeout(again, POLL_MS));
+    const now = residentBytes(pid);
+    if (now >= last) return now;
+    last = now;
+  }
 }
 
 async function usedMemory(port: number): Promise<number> {

@@ -36,8 +36,8 @@ const PAGE_BYTES = 8192;
 const PAGE_GRANULE_BITS = 9;
 const PAGES_PER_CHUNK = CHUNK_BYTES / PAGE_BYTES;
 const SMALL_BYTES_MAX = 32768;
-/** A chunk with fewer free pages has the next one made ready: a server fills them in some 50 ms. */
-const AHEAD_PAGES = PAGES_PER_CHUNK / 4;
+/** Pages given out between two looks by which blocks count as growing: an eighth of a chunk. */
+const GROWTH_PAGES_MIN = PAGES_PER_CHUNK / 8;
 /** A span is lengthened until what it cannot use is at most an eighth of it. */
 const SPAN_WASTE_DIVISOR = 8;
 
@@ -146,8 +146,11 @@ export class Arena {
    * An empty shared chunk that is kept, so that a boundary crossed to and fro costs nothing; or -1.
    */
   #spareChunk = -1;
-  /** Of the next shared chunk. */
+  /** Of the next shared chunk, while blocks grow. */
   readonly #ahead = new MemoryAhead(CHUNK_BYTES);
+  /** Since the last `lookAhead`. */
+  #pagesGiven = 0;
+  #isGrowing = false;
   readonly #chunksMax: number;
 
   /** @param chunksMax fewer in tests */
@@ -268,6 +271,14 @@ export class Arena {
     this.usedBytes = 0;
   }
 
+  /** Called some ten times a second: the next chunk is kept ready while much is asked for. */
+  lookAhead(): void {
+    this.#isGrowing = this.#pagesGiven >= GROWTH_PAGES_MIN;
+    this.#pagesGiven = 0;
+    if (this.#isGrowing) this.#ahead.prepare();
+    else this.#ahead.drop();
+  }
+
   #openSpan(index: number): number {
     const span = this.#allocPages(CLASS_PAGES[index]!);
     this.#spanClass[span] = index;
@@ -346,7 +357,7 @@ export class Arena {
     if (this.#chunkHint[chunk] === page % PAGES_PER_CHUNK) this.#chunkHint[chunk]! += count;
     this.#pageSpan.fill(page, page, page + count);
     this.#spanClass.fill(CLASS_RUN, page, page + count);
-    if (this.#chunkFree[chunk]! < AHEAD_PAGES) this.#ahead.prepare();
+    this.#pagesGiven += count;
     return page;
   }
 
@@ -381,6 +392,7 @@ export class Arena {
     this.#chunkFree[chunk] = PAGES_PER_CHUNK;
     this.#chunkHint[chunk] = 0;
     if (chunk < this.#openChunk) this.#openChunk = chunk;
+    if (this.#isGrowing) this.#ahead.prepare();
     return chunk;
   }
 
