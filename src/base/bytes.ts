@@ -192,3 +192,13 @@ export function writeInteger(n: number, dst: Buffer, at: number): number {
   } while (rest > 0);
   return end;
 }
+
+/** What `allocate` makes; undefined when there is no memory for it. */
+export function ifMemory<T>(allocate: () => T): T | undefined {
+  try {
+    return allocate();
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}

@@ -9,6 +9,7 @@ import {
   fstatSync,
   fsync,
   fsyncSync,
+  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -87,6 +88,18 @@ export async function replaceFileUnsynced(
   } catch (error) {
     rmSync(draft, { force: true });
     throw error;
+  }
+}
+
+/**
+ * Makes a folder and those above it that are not there, so that none of them is lost by a power
+ * loss after this.
+ */
+export function makeFolder(path: string): void {
+  const topmost = mkdirSync(path, { recursive: true, mode: 0o755 });
+  if (topmost === undefined) return;
+  for (let made = path; made.length >= topmost.length; made = dirname(made)) {
+    syncFolder(dirname(made));
   }
 }
 

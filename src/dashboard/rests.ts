@@ -27,9 +27,11 @@ export class Rests {
    * @returns milliseconds
    */
   begin(slotIds: readonly number[], reason: string, nowMs: number): number {
-    const failures = Math.max(...slotIds.map((id) => this.#rests.get(id)?.failures ?? 0)) + 1;
-    const restMs = Math.min(REST_MAX_MS, REST_FIRST_MS * 2 ** (failures - 1));
-    for (const id of slotIds) this.#rests.set(id, { untilMs: nowMs + restMs, failures, reason });
+    const before = slotIds.map((id) => this.#rests.get(id)?.failures ?? 0);
+    const restMs = Math.min(REST_MAX_MS, REST_FIRST_MS * 2 ** Math.max(...before));
+    for (const [i, id] of slotIds.entries()) {
+      this.#rests.set(id, { untilMs: nowMs + restMs, failures: before[i]! + 1, reason });
+    }
     return restMs;
   }
 

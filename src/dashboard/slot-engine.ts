@@ -359,7 +359,8 @@ export class SlotEngine {
 }
 
 function isSameWork(was: Mapping, now: Mapping): boolean {
-  return was.group_id === now.group_id && was.action.state === now.action.state;
+  const isSameWay = was.group_id === now.group_id && was.action.target_id === now.action.target_id;
+  return isSameWay && was.action.state === now.action.state;
 }
 
 function label(slotId: number): string {

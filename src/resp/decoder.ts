@@ -5,9 +5,8 @@
  *   buf:  | handled | *2\r\n $3\r\n GET\r\n $3\r\n key\r\n | next request ... | room
  *                   start          [0    1)       [2   3)  end               limit
  *
- * The scan can stop at any byte and goes on there after the next `feed`: what is remembered is the
- * argument awaited, its end once its length is known, and how far the current line was searched.
- * Nothing is scanned twice, and time is linear in the bytes fed whatever their cut.
+ * The scan can stop at any byte and goes on there after the next `feed`: nothing is scanned twice,
+ * and time is linear in the bytes fed whatever their cut.
  *
  * Two dialects. "proxy": what the original Codis proxy takes, except null bulks. "server": Redis
  * 7.0 (quotes in inline requests, `*0` and `*-1` ignored), except that the two bytes after a bulk
@@ -19,6 +18,7 @@
 import {
   digitCount,
   EMPTY_BYTES,
+  ifMemory,
   indexOfByte,
   parseLenientInteger,
   parseSafeInteger,
@@ -151,12 +151,9 @@ export class RequestDecoder {
       return;
     }
     const expected = this.#bulkEnd < 0 ? 0 : this.#bulkEnd + 2 - from;
-    let joined: Buffer;
-    try {
-      joined = joinChunk(this.#raw, from, this.#limit, chunk, expected);
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      this.error = `no memory for a request of ${this.pendingBytes} bytes so far`;
+    const joined = ifMemory(() => joinChunk(this.#raw, from, this.#limit, chunk, expected));
+    if (joined === undefined) {
+      this.error = this.#noMemory();
       this.#dropPending();
       return;
     }
@@ -211,10 +208,12 @@ export class RequestDecoder {
         this.argc = argc;
         return this.#incomplete();
       }
-      if (raw[bulkEnd] !== CR || raw[bulkEnd + 1] !== LF) {
+      if (raw[bulkEnd] !== CR || raw[bulkEnd + 1] !== LF)
         return this.#fail("expected CRLF after bulk");
+      if (argc * 2 === args.length) {
+        if (!this.#growArgs()) return this.#fail(this.#noMemory());
+        args = this.args;
       }
-      if (argc * 2 === args.length) args = this.#growArgs();
       args[argc * 2] = at;
       args[argc * 2 + 1] = bulkEnd;
       argc++;
@@ -346,15 +345,14 @@ export class RequestDecoder {
     this.buf = encodeRequest(words);
     this.start = 0;
     this.end = this.buf.length;
-    this.argc = 0;
-    while (this.args.length < words.length * 2) this.#growArgs();
+    this.argc = words.length;
+    if (this.args.length < words.length * 2) this.args = new Int32Array(words.length * 2);
     // A line such as `*12` has its type, CR and LF beside the digits.
     let at = digitCount(words.length) + 3;
-    for (const word of words) {
+    for (const [i, word] of words.entries()) {
       at += digitCount(word.length) + 3;
-      this.args[this.argc * 2] = at;
-      this.args[this.argc * 2 + 1] = at + word.length;
-      this.argc++;
+      this.args[i * 2] = at;
+      this.args[i * 2 + 1] = at + word.length;
       at += word.length + 2;
     }
   }
@@ -393,7 +391,8 @@ export class RequestDecoder {
     if (pending > this.#limits.requestBytes) return this.#fail(TOO_BIG);
     if (this.#from > HANDLED_KEPT_BYTES && this.#from > pending) {
       // Else the rest of a request that may never come would hold the memory of those before it.
-      const rest = Buffer.allocUnsafeSlow(pending);
+      const rest = ifMemory(() => Buffer.allocUnsafeSlow(pending));
+      if (rest === undefined) return REQUEST_INCOMPLETE;
       this.#raw.copy(rest, 0, this.#from, this.#limit);
       this.#raw = rest;
       this.buf = EMPTY_BYTES;
@@ -437,10 +436,15 @@ export class RequestDecoder {
     for (let i = this.argc * 2 - 1; i >= 0; i--) args[i]! -= distance;
   }
 
-  #growArgs(): Int32Array {
-    const grown = new Int32Array(this.args.length * 2);
-    grown.set(this.args);
-    this.args = grown;
-    return grown;
+  /** @returns false when there is no memory */
+  #growArgs(): boolean {
+    const grown = ifMemory(() => new Int32Array(this.args.length * 2));
+    grown?.set(this.args);
+    if (grown !== undefined) this.args = grown;
+    return grown !== undefined;
+  }
+
+  #noMemory(): string {
+    return `no memory for a request of ${this.pendingBytes} bytes so far`;
   }
 }

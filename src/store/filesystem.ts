@@ -25,10 +25,11 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { assert } from "../base/assert.ts";
+import { AssertionError, assert } from "../base/assert.ts";
 import { CodisError, type ErrorCode } from "../base/errors.ts";
 import {
   type Draft,
+  makeFolder,
   replaceFileUnsynced,
   syncFile,
   syncFolderLater,
@@ -166,7 +167,8 @@ export class FilesystemCoordinator implements Coordinator {
     return turn;
   }
 
-  #failure(verb: string, path: string, error: unknown): CodisError {
+  #failure(verb: string, path: string, error: unknown): Error {
+    if (error instanceof AssertionError) return error;
     if (error instanceof CodisError && error.code === "closed") return error;
     return new CodisError(codeOf(error), `Cannot ${verb} ${path} below ${this.#root}`, error);
   }
@@ -247,7 +249,7 @@ export class FilesystemCoordinator implements Coordinator {
   #draftOf(file: string): Draft {
     const temp = join(this.#root, "temp");
     mkdirSync(temp, { recursive: true, mode: 0o755 });
-    mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
+    makeFolder(dirname(file));
     const seconds = Math.floor(Date.now() / 1000);
     return { path: join(temp, `${seconds}.${Math.floor(Math.random() * 1e15)}`), mode: 0o600 };
   }

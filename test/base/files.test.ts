@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readTextFile, writeFileAtomically } from "../../src/base/files.ts";
+import { makeFolder, readTextFile, writeFileAtomically } from "../../src/base/files.ts";
 
 let folder = "";
 beforeEach(() => {
@@ -51,4 +51,11 @@ test("What is no regular file is refused before a byte is read, a pipe without a
   for (const path of ["/dev/zero", pipe, folder]) {
     expect(() => readTextFile(path, 1000)).toThrow("it must be a regular file");
   }
+});
+
+test("A folder is made with those above it, and one that is there is left alone", () => {
+  const path = join(folder, "a/b/c");
+  makeFolder(path);
+  makeFolder(path);
+  expect(readdirSync(folder, { recursive: true }).sort()).toEqual(["a", "a/b", "a/b/c"]);
 });

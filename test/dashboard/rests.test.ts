@@ -25,6 +25,8 @@ test("Slots that fail together rest as long as the one that failed most often", 
   expect(rests.nextMs(240)).toBe(10);
   expect(rests.resting(250)).toEqual(new Set());
   expect(rests.nextMs(250)).toBe(Number.POSITIVE_INFINITY);
+  // Each by what it failed itself, when they fail apart again.
+  expect([rests.begin([1], "EOF", 300), rests.begin([2], "EOF", 300)]).toEqual([400, 200]);
 });
 
 test("A reason is told until its slot gets on, also while it is tried again", () => {

@@ -147,6 +147,18 @@ describe("RequestDecoder, buffers", () => {
       expect(decoder.error).toBe("no memory for a request of 5000 bytes so far");
     });
 
+    test(`${dialect} goes on with a request that could not be moved away from those before it`, () => {
+      const before = encodeRequest(["SET", "big", Buffer.alloc(70_000, "x")]);
+      const request = encodeRequest(["SET", "key", "value"]);
+      const decoder = new RequestDecoder(dialect);
+      decoder.feed(Buffer.concat([before, request.subarray(0, 20)]));
+      expect(decoder.next()).toBe(REQUEST_READY);
+      withoutMemory(() => expect(decoder.next()).toBe(REQUEST_INCOMPLETE));
+      decoder.feed(Buffer.from(request.subarray(20)));
+      expect(decoder.next()).toBe(REQUEST_READY);
+      expect(argumentsOf(decoder)).toEqual(["SET", "key", "value"]);
+    });
+
     test(`${dialect} keeps the current request when there is no memory for the one behind it`, () => {
       const decoder = new RequestDecoder(dialect);
       const behind = encodeRequest(["SET", "key", Buffer.alloc(10_000)]);
