@@ -13,6 +13,7 @@
 
 import { dlopen, toArrayBuffer } from "bun:ffi";
 import { openSync, readv } from "node:fs";
+import { ifMemory } from "./bytes.ts";
 import { LIBC } from "./libc.ts";
 
 export const HUGE_PAGE_BYTES = 2 * 1024 * 1024;
@@ -67,38 +68,64 @@ export function allocateHuge(bytes: number): ArrayBuffer {
   }
 }
 
+/** A piece is kept ready while so much of one comes into use between two looks. */
+const WANTED_DIVISOR = 8;
+
 /** /dev/zero, once it is needed. */
 let zeros: number | undefined;
 
 /**
- * One piece of huge memory that is made ahead and touched by a thread of the pool. The first touch
- * of a huge page takes its thread 0.2 ms, and 3 to 5 where the host of a virtual machine has to
- * find the memory: that is a stall for who serves clients.
+ * Pieces of huge memory, of which the next is made ahead and touched by a thread of the pool while
+ * many are used. The first touch of a huge page takes its thread 0.2 ms, and 3 to 5 where the host
+ * of a virtual machine has to find the memory: that is a stall for who serves clients.
  */
 export class MemoryAhead {
   readonly #bytes: number;
-  #touched: ArrayBuffer | undefined;
   #touching: ArrayBuffer | undefined;
+  #touched: ArrayBuffer | undefined;
+  /** Bytes that came into use since the last look. */
+  #used = 0;
+  #isWanted = false;
 
   /** @param bytes of every piece */
   constructor(bytes: number) {
     this.#bytes = bytes;
   }
 
-  /** `take` will give a touched one. */
-  get isReady(): boolean {
-    return this.#touched !== undefined;
+  /** Bytes that `take` will give at once. */
+  get readyBytes(): number {
+    return this.#touched === undefined ? 0 : this.#bytes;
   }
 
-  /** Makes a piece ready for `take`, unless there is one. Missing memory is told to `take`. */
-  prepare(): void {
+  /** So many bytes of pieces came into use. */
+  use(bytes: number): void {
+    this.#used += bytes;
+  }
+
+  /** Called some ten times a second. */
+  look(): void {
+    this.#isWanted = this.#used >= this.#bytes / WANTED_DIVISOR;
+    this.#used = 0;
+    if (this.#isWanted) this.#prepare();
+    else this.#drop();
+  }
+
+  /**
+   * @returns zeroed memory, touched when it was ready
+   * @throws RangeError when there is none
+   */
+  take(): ArrayBuffer {
+    const memory = this.#touched ?? allocateHuge(this.#bytes);
+    this.#touched = undefined;
+    if (this.#isWanted) this.#prepare();
+    return memory;
+  }
+
+  #prepare(): void {
     if (this.#touched !== undefined || this.#touching !== undefined) return;
-    let memory: ArrayBuffer;
-    try {
-      memory = allocateHuge(this.#bytes);
-    } catch {
-      return;
-    }
+    // Whoever takes it is told.
+    const memory = ifMemory(() => allocateHuge(this.#bytes));
+    if (memory === undefined) return;
     const firstBytes: Uint8Array[] = [];
     for (let at = 0; at < this.#bytes; at += HUGE_PAGE_BYTES) {
       firstBytes.push(new Uint8Array(memory, at, 1));
@@ -116,20 +143,9 @@ export class MemoryAhead {
     });
   }
 
-  /** Gives back what was made ready. */
-  drop(): void {
+  #drop(): void {
     this.#touching = undefined;
     this.#touched?.transfer(0);
     this.#touched = undefined;
-  }
-
-  /**
-   * @returns zeroed memory, touched when it was ready
-   * @throws RangeError when there is none
-   */
-  take(): ArrayBuffer {
-    const memory = this.#touched ?? allocateHuge(this.#bytes);
-    this.#touched = undefined;
-    return memory;
   }
 }

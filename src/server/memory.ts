@@ -50,7 +50,8 @@ export function memoryReport(server: ServerState): MemoryReport {
   }));
   const ofKeys = tables.reduce((sum, { bytes }) => sum + bytes, arena.noteBytes);
   const overhead = ofKeys + clients + buffer;
-  const [allocated, active, rss] = [arena.usedBytes, arena.chunkBytes, process.memoryUsage.rss()];
+  const [allocated, rss] = [arena.usedBytes, process.memoryUsage.rss()];
+  const active = arena.chunkBytes + arena.ahead.readyBytes;
   const chunks = Math.max(1, Math.ceil(allocated / CHUNK_BYTES));
   // When pages of the data are swapped out, rss is the smaller one, as the ratio must tell.
   const program = Math.max(0, Math.min(server.programBytes, rss - active));

@@ -181,7 +181,7 @@ class Server implements RunningServer, SessionContext {
     for (const { client } of this.#sessions) if (client.lastActiveMs >= sinceMs) busy++;
     // Without a pipeline, which rests are for, a chunk is one request.
     const replies = turn.chunksInAll - last.chunks;
-    state.databases.arena.lookAhead();
+    state.databases.arena.ahead.look();
     this.#lastAdjusted = { atMs: now, chunks: turn.chunksInAll };
     turn.restUs = restFor({ periodMs, replies, replyMs: busy * periodMs });
   }

@@ -48,12 +48,22 @@ test("What cannot be mapped is a RangeError", () => {
   expect(() => allocateHuge(2 ** 50)).toThrow(RangeError);
 });
 
+/** One that is asked for much, and has its next piece under way. */
+function aheadOf(bytes: number): MemoryAhead {
+  const ahead = new MemoryAhead(bytes);
+  ahead.use(bytes / 8);
+  ahead.look();
+  return ahead;
+}
+
+async function isReady(ahead: MemoryAhead): Promise<void> {
+  while (ahead.readyBytes === 0) await new Promise((resolve) => setImmediate(resolve));
+}
+
 test("Memory made ahead is touched by another thread, zeroed, and each piece given once", async () => {
   const before = residentBytes(process.pid);
-  const ahead = new MemoryAhead(64 * MIB);
-  ahead.prepare();
-  ahead.prepare();
-  while (!ahead.isReady) await new Promise((resolve) => setImmediate(resolve));
+  const ahead = aheadOf(64 * MIB);
+  await isReady(ahead);
   const setting = readFileSync("/sys/kernel/mm/transparent_hugepage/enabled", "utf8");
   const grown = residentBytes(process.pid) - before;
   if (!setting.includes("[never]")) expect(grown).toBeGreaterThan(60 * MIB);
@@ -62,26 +72,40 @@ test("Memory made ahead is touched by another thread, zeroed, and each piece giv
   const second = new Uint8Array(ahead.take());
   first.fill(1);
   expect(second.every((byte) => byte === 0)).toBe(true);
+  // The next one is under way since the first was taken.
+  await isReady(ahead);
+  ahead.look();
   first.buffer.transfer(0);
   second.buffer.transfer(0);
 });
 
-test("Memory made ahead that is not wanted any more is given back, also while it is touched", async () => {
+test("A piece is ready only while an eighth of one is used between two looks", async () => {
+  const ahead = new MemoryAhead(8 * MIB);
+  ahead.use(MIB - 1);
+  ahead.look();
+  ahead.use(MIB);
+  expect(ahead.readyBytes).toBe(0);
+  ahead.look();
+  await isReady(ahead);
+  expect(ahead.readyBytes).toBe(8 * MIB);
+  ahead.look();
+  expect(ahead.readyBytes).toBe(0);
+});
+
+test("Memory that is not wanted any more is given back, also while it is touched", async () => {
   const before = residentBytes(process.pid);
-  const ahead = new MemoryAhead(64 * MIB);
-  ahead.prepare();
-  ahead.drop();
-  ahead.prepare();
-  while (!ahead.isReady) await new Promise((resolve) => setImmediate(resolve));
-  ahead.drop();
+  const ahead = aheadOf(64 * MIB);
+  ahead.look();
+  ahead.use(64 * MIB);
+  ahead.look();
+  await isReady(ahead);
+  ahead.look();
   // The first piece may still be touched by its thread.
-  while (residentBytes(process.pid) - before > 10 * MIB) {
+  while (residentBytes(process.pid) - before > 30 * MIB) {
     await new Promise((resolve) => setImmediate(resolve));
   }
 });
 
 test("Memory that cannot be made ahead is missed by who takes it only", () => {
-  const ahead = new MemoryAhead(2 ** 50);
-  ahead.prepare();
-  expect(() => ahead.take()).toThrow(RangeError);
+  expect(() => aheadOf(2 ** 50).take()).toThrow(RangeError);
 });

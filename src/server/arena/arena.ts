@@ -36,8 +36,6 @@ const PAGE_BYTES = 8192;
 const PAGE_GRANULE_BITS = 9;
 const PAGES_PER_CHUNK = CHUNK_BYTES / PAGE_BYTES;
 const SMALL_BYTES_MAX = 32768;
-/** Pages given out between two looks by which blocks count as growing: an eighth of a chunk. */
-const GROWTH_PAGES_MIN = PAGES_PER_CHUNK / 8;
 /** A span is lengthened until what it cannot use is at most an eighth of it. */
 const SPAN_WASTE_DIVISOR = 8;
 
@@ -146,11 +144,8 @@ export class Arena {
    * An empty shared chunk that is kept, so that a boundary crossed to and fro costs nothing; or -1.
    */
   #spareChunk = -1;
-  /** Of the next shared chunk, while blocks grow. */
-  readonly #ahead = new MemoryAhead(CHUNK_BYTES);
-  /** Since the last `lookAhead`. */
-  #pagesGiven = 0;
-  #isGrowing = false;
+  /** The next shared chunk, while blocks grow; not in `chunkBytes`. */
+  readonly ahead = new MemoryAhead(CHUNK_BYTES);
   readonly #chunksMax: number;
 
   /** @param chunksMax fewer in tests */
@@ -271,14 +266,6 @@ export class Arena {
     this.usedBytes = 0;
   }
 
-  /** Called some ten times a second: the next chunk is kept ready while much is asked for. */
-  lookAhead(): void {
-    this.#isGrowing = this.#pagesGiven >= GROWTH_PAGES_MIN;
-    this.#pagesGiven = 0;
-    if (this.#isGrowing) this.#ahead.prepare();
-    else this.#ahead.drop();
-  }
-
   #openSpan(index: number): number {
     const span = this.#allocPages(CLASS_PAGES[index]!);
     this.#spanClass[span] = index;
@@ -357,7 +344,7 @@ export class Arena {
     if (this.#chunkHint[chunk] === page % PAGES_PER_CHUNK) this.#chunkHint[chunk]! += count;
     this.#pageSpan.fill(page, page, page + count);
     this.#spanClass.fill(CLASS_RUN, page, page + count);
-    this.#pagesGiven += count;
+    this.ahead.use(count * PAGE_BYTES);
     return page;
   }
 
@@ -392,14 +379,13 @@ export class Arena {
     this.#chunkFree[chunk] = PAGES_PER_CHUNK;
     this.#chunkHint[chunk] = 0;
     if (chunk < this.#openChunk) this.#openChunk = chunk;
-    if (this.#isGrowing) this.#ahead.prepare();
     return chunk;
   }
 
   #newChunk(bytes: number, notes: number): number {
     const chunk = this.#vacantChunks.at(-1) ?? this.bytes.length;
     if (chunk >= this.#chunksMax) throw new RangeError(`All ${this.#chunksMax} chunks are in use`);
-    const memory = bytes === CHUNK_BYTES ? this.#ahead.take() : allocateHuge(bytes);
+    const memory = bytes === CHUNK_BYTES ? this.ahead.take() : allocateHuge(bytes);
     this.#makeNotes(chunk, notes);
     this.#vacantChunks.pop();
     this.bytes[chunk] = Buffer.from(memory);

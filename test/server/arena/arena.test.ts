@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
 import {
   Arena,
   blockBytes,
@@ -9,7 +8,6 @@ import {
   noteIndex,
 } from "../../../src/server/arena/arena.ts";
 import { createPrng, type Prng } from "../../support/prng.ts";
-import { residentBytes } from "../../support/proc.ts";
 
 /** Numbers in [0, 1). */
 function fractions(prng: Prng): () => number {
@@ -26,25 +24,17 @@ function holds(arena: Arena, ref: number, bytes: number, value: number): boolean
   return arena.bytes[ref >>> CHUNK_SHIFT]!.subarray(at, at + bytes).every((b) => b === value);
 }
 
-const HAS_HUGE_PAGES = !readFileSync(
-  "/sys/kernel/mm/transparent_hugepage/enabled",
-  "utf8",
-).includes("[never]");
-
-async function until(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) await new Promise((resolve) => setImmediate(resolve));
-}
-
 describe("Arena", () => {
   test("the next chunk is ready while much is asked for, and given back when no more is", async () => {
     const arena = new Arena();
+    const { ahead } = arena;
+    ahead.look();
     for (let i = 0; i < 100; i++) arena.alloc(8192);
-    const before = residentBytes(process.pid);
-    arena.lookAhead();
-    if (HAS_HUGE_PAGES) await until(() => residentBytes(process.pid) - before >= CHUNK_BYTES);
-    arena.lookAhead();
-    await until(() => residentBytes(process.pid) - before < CHUNK_BYTES);
+    ahead.look();
+    while (ahead.readyBytes === 0) await new Promise((resolve) => setImmediate(resolve));
     expect(arena.chunkBytes).toBe(CHUNK_BYTES);
+    ahead.look();
+    expect(ahead.readyBytes).toBe(0);
   });
 
   test("blocks of any size, made and freed in random order, never overlap", () => {
