@@ -56,6 +56,8 @@ export class Databases {
   misses = 0;
   expiredKeys = 0;
   evictedKeys = 0;
+  /** What these two gave back in all, bytes of the arena. */
+  goneBytes = 0;
 
   /** Pairs of type and ref, the last pair next. */
   readonly #toRelease: number[] = [];

@@ -190,7 +190,7 @@ function failAck(client: Client, text: string, out: ReplyWriter, mark: number): 
 function run(call: Call, handler: Handler, mark: number): void {
   const { stats } = call.server;
   stats.calls[call.command.id]!++;
-  const usedBytes = call.arena.usedBytes;
+  const usedBytes = usedByCommands(call);
   try {
     handler(call);
   } catch (error) {
@@ -215,8 +215,8 @@ function run(call: Call, handler: Handler, mark: number): void {
  * where no one reads the answer.
  */
 function survive(call: Call, error: unknown, usedBytes: number): string {
-  const { server, command, arena } = call;
-  const isUnchanged = (command.flags & WRITE) === 0 || arena.usedBytes === usedBytes;
+  const { server, command } = call;
+  const isUnchanged = (command.flags & WRITE) === 0 || usedByCommands(call) === usedBytes;
   const isHarmless = call.dirty === 0 && isUnchanged;
   if (!(error instanceof RangeError) || !isHarmless || server.isLoading) throw error;
   server.log.error("A command could not be executed; nothing was changed", {
@@ -224,6 +224,11 @@ function survive(call: Call, error: unknown, usedBytes: number): string {
     error: error.stack ?? error.message,
   });
   return `ERR '${command.lower}' needs more than the server can give (${error.message})`;
+}
+
+/** Bytes of the arena; those of keys that a command finds expired were not taken by it. */
+function usedByCommands({ arena, server }: Call): number {
+  return arena.usedBytes + server.databases.goneBytes;
 }
 
 function isTimed(server: ServerState, command: Command, request: Request): boolean {

@@ -327,7 +327,9 @@ export class Keyspace {
     const at = entryKeyOffset(this.arena, entry);
     const length = entryKeyLength(this.arena, entry);
     tell?.(this, entryMemory(this.arena, entry), at, at + length);
+    const { usedBytes } = this.arena;
     this.remove(entry);
+    this.databases.goneBytes += usedBytes - this.arena.usedBytes;
   }
 
   /** Bytes that finding keys takes, beside the keys. */

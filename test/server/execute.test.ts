@@ -47,6 +47,15 @@ test("A change that runs out of memory before it began answers an error, and is 
   expect(own.journal.length).toBe(logged);
 });
 
+test("So does one that has found an expired key before, which is gone", () => {
+  const own = withBlocks(0);
+  own.show("PEXPIRE", "a", "10");
+  own.clock.advance(20);
+  expect(own.show("SETNX", "a", "2")).toBe(FAILED("setnx"));
+  expect(own.show("EXISTS", "a")).toBe(":0");
+  expect(own.show("INFO", "stats")).toContain("expired_keys:1");
+});
+
 test("A change that runs out of memory half made ends the server", () => {
   const own = withBlocks(2);
   expect(() => own.show("MSET", "b", "1", "c", "2", "d", "3")).toThrow(NO_MEMORY);
