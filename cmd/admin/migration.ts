@@ -68,7 +68,11 @@ async function beginSome(
   target: number,
   wanted: number,
 ): Promise<Begun> {
-  const { slots } = await dashboard.stats();
+  const { slots, group } = await dashboard.stats();
+  if (!group.models.some(({ id }) => id === source)) {
+    const text = `group-[${source}] doesn't exist: \`codis admin group list\` shows those there are`;
+    throw new CodisError("missing", `Cannot move slots from it, ${text}`);
+  }
   const owned = slots.filter(({ group_id }) => group_id === source);
   const idle = owned.filter(({ action }) => action.state === "");
   await dashboard.createSlotActions(source, target, wanted);

@@ -11,7 +11,7 @@
  *                        waiting <─────────────────┘
  */
 
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import type { Subprocess } from "bun";
 import { CodisError, errorText } from "../../src/base/errors.ts";
 import { CLOSE_MAX_MS } from "../../src/proxy/data-plane.ts";
@@ -85,7 +85,7 @@ export class Child {
       this.#process = undefined;
       throw new CodisError(
         "unavailable",
-        `${this.name} did not start: exit code ${exitCode}, its last words are in ${this.#spec.logFile}`,
+        `${this.name} did not start: exit code ${exitCode}; ${lastLine(this.#spec.logFile)} (${this.#spec.logFile})`,
       );
     }
     this.#events.onServing(this.name, child.pid);
@@ -121,6 +121,12 @@ export class Child {
       this.start().catch((error: unknown) => this.#restartLater(errorText(error)));
     }, backoffMs);
   }
+}
+
+/** What a process said last. */
+function lastLine(logFile: string): string {
+  const text = readFileSync(logFile, "utf8").trimEnd();
+  return text.slice(text.lastIndexOf("\n") + 1);
 }
 
 /** Reads stdout up to the ready line; false when it ends before. The rest is read and dropped. */

@@ -156,16 +156,16 @@ export interface MoveLimits {
 /**
  * The slots with an owner to work on next, best first: those already begun before pending ones,
  * then the lowest index, then the highest id. `active` ones run already, `resting` ones wait after
- * a failure; both count against the limit of their groups. Pending slots wait while migration is
- * disabled, and while one that proxies must accept is resting: what stops that one would stop them
- * too, with more slots half way.
+ * a failure. Pending slots wait while migration is disabled, and while one that proxies must accept
+ * is resting: what stops that one would stop them too, with more slots half way.
  *
  * Upstream lets a group take part in one migration at a time and waits for the slowest of a round.
  * We let several slots of a group move at once and refill as they end: a slot spends most of its
  * time waiting for proxies and for the disk, not for its servers. But they all leave the group or
  * all come to it: two servers that each wait for the other to take a key, as MIGRATE does, would
- * wait until they give up. A slot that rests, perhaps for days because of one key, takes a place of
- * its groups and keeps back only moves the opposite way, as proxies still pull its keys.
+ * wait until they give up. A slot that rests, perhaps for days because of one key or of a server
+ * that is down, keeps back moves the opposite way, as proxies still pull its keys; and `perGroup`
+ * of them the others of their way, so that not all slots of a server that is down are begun.
  */
 export function chooseMoves(
   cluster: Cluster,
@@ -267,30 +267,27 @@ class GroupLoad {
   readonly #coming = new Map<number, number>();
   readonly #givers = new Set<number>();
   readonly #takers = new Set<number>();
-  /** Of slots that rest: `from>to`. */
-  readonly #restingWays = new Set<string>();
+  /** Slots that rest, by `from>to`. */
+  readonly #resting = new Map<string, number>();
 
-  add(mapping: Mapping): void {
-    this.#count(mapping);
-    this.#givers.add(mapping.group_id);
-    this.#takers.add(mapping.action.target_id);
-  }
-
-  addResting(mapping: Mapping): void {
-    this.#count(mapping);
-    this.#restingWays.add(`${mapping.group_id}>${mapping.action.target_id}`);
-  }
-
-  #count({ group_id: from, action: { target_id: to } }: Mapping): void {
+  add({ group_id: from, action: { target_id: to } }: Mapping): void {
     this.#leaving.set(from, (this.#leaving.get(from) ?? 0) + 1);
     this.#coming.set(to, (this.#coming.get(to) ?? 0) + 1);
+    this.#givers.add(from);
+    this.#takers.add(to);
+  }
+
+  addResting({ group_id: from, action: { target_id: to } }: Mapping): void {
+    const way = `${from}>${to}`;
+    this.#resting.set(way, (this.#resting.get(way) ?? 0) + 1);
   }
 
   hasRoom({ group_id: from, action: { target_id: to } }: Mapping, perGroup: number): boolean {
     const leaves = (this.#leaving.get(from) ?? 0) < perGroup;
     const comes = (this.#coming.get(to) ?? 0) < perGroup;
     const isOneWay = !this.#takers.has(from) && !this.#givers.has(to);
-    return leaves && comes && isOneWay && !this.#restingWays.has(`${to}>${from}`);
+    const isOpen = (this.#resting.get(`${from}>${to}`) ?? 0) < perGroup;
+    return leaves && comes && isOneWay && isOpen && !this.#resting.has(`${to}>${from}`);
   }
 }
 

@@ -138,7 +138,9 @@ export class RedisClient implements ConnectionOwner {
       for (let reply = this.#decoder.next(); reply !== undefined; reply = this.#decoder.next()) {
         const waiter = this.#waiting.shift();
         if (waiter === undefined) {
-          this.#fail(new CodisError("unavailable", "a reply nobody asked for"));
+          // A server that refuses a client says why before it is asked for anything.
+          const text = reply instanceof ErrorReply ? reply.text : "a reply nobody asked for";
+          this.#fail(new CodisError("unavailable", text));
           return;
         }
         waiter.resolve(reply);

@@ -261,6 +261,7 @@ function runTimed(call: Call, handler: Handler, mark: number): void {
   const startedMs = server.clock.monotonic();
   run(call, handler, mark);
   const microseconds = (server.clock.monotonic() - startedMs) * 1000;
+  server.timedMicros += microseconds;
   const weight = IS_QUICK[command.id] === 0 ? 1 : QUICK_SAMPLE;
   server.stats.microseconds[command.id]! += microseconds * weight;
   const threshold = server.config["slowlog-log-slower-than"];

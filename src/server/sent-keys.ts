@@ -36,7 +36,8 @@ export type NoteMark = "+" | "=" | "-";
 export interface SentKeysLog {
   /** @returns undefined when it is kept, else the error for who waits, without `-` */
   write(mark: NoteMark, dbIndex: number, keys: readonly Buffer[]): string | undefined;
-  close(): void;
+  /** Nothing moves any more: the server ends. */
+  end(): void;
 }
 
 /**
@@ -58,7 +59,7 @@ export class SentKeys {
   }
 
   close(): void {
-    this.#log?.close();
+    this.#log?.end();
   }
 
   /** Whether these keys may be sent: there is room for them, or they are noted already. */

@@ -169,7 +169,8 @@ export class Session implements ConnectionOwner, ClientPort, BudgetHolder {
     if (!this.#isHeldBack) return;
     this.#isHeldBack = false;
     this.#context.turn.begin();
-    this.#continue();
+    if (this.#context.turn.isOver) this.#defer();
+    else this.#continue();
   }
 
   onClose(error: Error | undefined): void {
@@ -254,13 +255,17 @@ export class Session implements ConnectionOwner, ClientPort, BudgetHolder {
         isWarmFor = WARM_WINDOW - 1;
         if (decoder.pendingBytes >= WARM_BYTES_MIN) this.#warm();
       }
+      const mark = out.length;
       this.#hasHeldRequest = !execute(call, client, decoder, out);
       if (client.isWaiting) {
         this.#connection.pause();
         break;
       }
+      const replyBytes = out.length - mark;
+      if (replyBytes >= LARGE_REQUEST_BYTES) turn.received(replyBytes);
+      const isOver = turn.isOverAfter(decoder.argc, bytes + replyBytes);
       if (out.pendingBytes > FLUSH_BYTES && this.#mustHoldBack()) return;
-      if (turn.isOverAfter(decoder.argc, bytes)) {
+      if (isOver) {
         this.#defer();
         break;
       }

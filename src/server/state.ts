@@ -87,6 +87,8 @@ export class ServerState {
   readonly locks = new KeyLocks();
   readonly failedLinks = new FailedLinks();
   readonly sentKeys = new SentKeys();
+  /** What commands have taken that were timed, all but the quick ones; microseconds since the start. */
+  timedMicros = 0;
   readonly migrations: Migrations;
   readonly asyncMigrations: AsyncMigrations;
   /** Unix ms: when a chunk of a value came in last. */

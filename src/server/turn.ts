@@ -38,6 +38,8 @@ const CLOCK_STRIDE_MIN = 4;
 const CLOCK_STRIDE_MAX = 64;
 /** Between two looks. Above it the next ones are closer, below a quarter of it further apart. */
 const LOOK_MS_MAX = 0.2;
+/** Commands that were timed and took so long make the turn look at the clock. */
+const TIMED_MICROS_MAX = 200;
 /** So many arguments, or bytes, take about as long as a small request. */
 const ARGUMENTS_SHIFT = 2;
 const BYTES_SHIFT = 13;
@@ -65,6 +67,8 @@ export class Turn {
   /** When this part was first looked at; NaN while it has been too short for that. */
   #startedMs = Number.NaN;
   #lookedMs = 0;
+  /** `timedMicros` of the server at the last look. */
+  #lookedMicros = 0;
   /** When the last turn ended, if it left something to go on with. */
   #endedMs = 0;
   /** The second part of this turn was left to the next one. */
@@ -109,12 +113,14 @@ export class Turn {
 
   /**
    * Told after each request.
-   * @param argc arguments of the request @param bytes its length
+   * @param argc arguments of the request @param bytes its length and that of its reply
    * @returns whether it is time to let others go on
    */
   isOverAfter(argc: number, bytes: number): boolean {
+    const timedMicros = this.#server.timedMicros - this.#lookedMicros;
     this.#strideLeft -= 1 + (argc >>> ARGUMENTS_SHIFT) + (bytes >>> BYTES_SHIFT);
-    if (this.#strideLeft > 0) return this.isOver;
+    if (this.#strideLeft > 0 && timedMicros < TIMED_MICROS_MAX) return this.isOver;
+    this.#lookedMicros = this.#server.timedMicros;
     if (this.#bytes >= TURN_BYTES_MAX) {
       this.#strideLeft = this.#stride;
       this.isOver = true;
@@ -123,19 +129,18 @@ export class Turn {
     }
     const now = this.#server.clock.monotonic();
     if (Number.isNaN(this.#startedMs)) {
-      this.#startedMs = now;
+      this.#startedMs = now - timedMicros / 1000;
+      this.#lookedMs = this.#startedMs;
       this.#scheduleEnd();
-      this.#adjustStride(0);
-    } else {
-      if (now - this.#startedMs > PART_MS_MAX) this.isOver = true;
-      this.#adjustStride(now - this.#lookedMs);
     }
+    if (now - this.#startedMs > PART_MS_MAX) this.isOver = true;
+    this.#adjustStride(now - this.#lookedMs);
     this.#lookedMs = now;
     this.#strideLeft = this.#stride;
     return this.isOver;
   }
 
-  /** @param ms since the look before; 0 for the first one of a part, which may have been long ago */
+  /** @param ms since the look before; what is known of it at the first one of a part */
   #adjustStride(ms: number): void {
     let stride = this.#stride;
     if (ms > LOOK_MS_MAX) stride = Math.floor((stride * LOOK_MS_MAX) / ms);
@@ -143,7 +148,7 @@ export class Turn {
     this.#stride = Math.min(Math.max(stride, CLOCK_STRIDE_MIN), CLOCK_STRIDE_MAX);
   }
 
-  /** A large chunk was received. */
+  /** A large chunk was received, or a large reply made. */
   received(bytes: number): void {
     this.#bytes += bytes;
   }

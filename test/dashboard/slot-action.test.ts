@@ -116,16 +116,17 @@ test("Disabled migration begins nothing, but goes on with what has begun", () =>
   expect(chosen(mappings, { disabled: true })).toEqual([2]);
 });
 
-test("While proxies stop one slot no other begins; a server stops only its group's", () => {
+test("While proxies stop one slot no other begins; a server stops only what goes the same way", () => {
   const refused = [moving(1, 1, 2, "preparing", 1), moving(2, 3, 4, "pending", 2)];
   expect(chosen(refused, { resting: [1] })).toEqual([]);
   const dead = [
     moving(1, 1, 2, "migrating", 1),
     moving(2, 1, 2, "migrating", 2),
-    moving(3, 1, 3, "pending", 3),
-    moving(4, 3, 4, "pending", 4),
+    moving(3, 1, 2, "pending", 3),
+    moving(4, 4, 2, "pending", 4),
+    moving(5, 1, 3, "pending", 5),
   ];
-  expect(chosen(dead, { resting: [1, 2] })).toEqual([4]);
+  expect(chosen(dead, { resting: [1, 2] })).toEqual([4, 5]);
 });
 
 test("A slot that rests keeps back moves the opposite way, and no others", () => {

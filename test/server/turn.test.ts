@@ -8,7 +8,7 @@ function startTurns(restUs: number) {
   const rests: number[] = [];
   const turn = new Turn(state, (us) => rests.push(us));
   turn.restUs = restUs;
-  return { turn, clock, rests };
+  return { turn, state, clock, rests };
 }
 
 function nextTurn(): Promise<void> {
@@ -86,4 +86,18 @@ test("The clock is looked at the more often the longer requests take", async () 
   expect(await execute(0.001)).toBeGreaterThan(600);
   await execute(0.1);
   expect(await execute(0.1)).toBeLessThan(40);
+});
+
+test("A part is over after a command that took long, and after a large reply", () => {
+  const { turn, state, clock } = startTurns(0);
+  for (const pass of [1, 2]) {
+    // Many quick ones before: the clock is seldom looked at.
+    for (let i = 0; i < 600; i++) turn.isOverAfter(1, 100);
+    clock.advance(6);
+    state.timedMicros += 6000;
+    expect(turn.isOverAfter(2, 30), `pass ${pass}`).toBe(true);
+  }
+  const other = startTurns(0).turn;
+  other.received(2 * 1024 * 1024);
+  expect(other.isOverAfter(2, 2 * 1024 * 1024)).toBe(true);
 });

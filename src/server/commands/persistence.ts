@@ -70,6 +70,7 @@ function shutdown(call: Call): void {
   }
   // No reply: the client sees its connection close.
   call.client.closeAfterReply();
+  log.info("stopping", { reason: "SHUTDOWN" });
   call.server.shutdown();
 }
 
