@@ -3,6 +3,7 @@
  */
 
 import type { Command } from "commander";
+import { isLoopback } from "../src/base/address.ts";
 import { checkConfig } from "../src/base/config.ts";
 import { CodisError } from "../src/base/errors.ts";
 import { parseSize } from "../src/base/size.ts";
@@ -38,6 +39,12 @@ export const SERVER_ROLE: RoleSpec<typeof SERVER_CONFIG> = {
     const server = await startServer(config, log);
     const addr = `${config.bind}:${server.port}`;
     log.info("server is working ...", { addr, data: whereDataIs(config) });
+    if (refusesOthers(config)) {
+      log.warn(
+        "clients of other hosts are refused: set requirepass, which is the product_auth of the " +
+          "product, or protected-mode = false",
+      );
+    }
     return {
       addresses: { server: addr },
       done: server.done,
@@ -56,6 +63,15 @@ function whereDataIs(config: ServerConfig): string {
 /** @returns the exit code, after the server has ended */
 export function runServer(argv: readonly string[]): Promise<number> {
   return runRole(SERVER_ROLE, argv);
+}
+
+/** It listens to other hosts, and lets none of them in. */
+function refusesOthers({
+  bind,
+  requirepass,
+  "protected-mode": isProtected,
+}: ServerConfig): boolean {
+  return isProtected && requirepass === "" && !isLoopback(bind);
 }
 
 function overrides(flags: Readonly<Record<string, unknown>>): Partial<ServerConfig> {

@@ -5,7 +5,7 @@ import type { TopomStats } from "../../src/api/topom-stats.ts";
 import { CodisError } from "../../src/base/errors.ts";
 import { type Failure, failuresOf, oldReasons } from "./failures.ts";
 import { MoveProgress, type MoveState } from "./progress.ts";
-import { formatCount } from "./table.ts";
+import { formatCounted } from "./table.ts";
 
 const POLL_MS = 500;
 /** Between two lines where lines cannot be written over. */
@@ -69,7 +69,7 @@ export async function watchMove(
   return {
     slots: first.slotsLeft,
     keysMoved: Math.max(0, state.keysMoved - first.keysMoved),
-    seconds: (performance.now() - beginMs) / 1000,
+    seconds: Math.round(performance.now() - beginMs) / 1000,
   };
 }
 
@@ -119,7 +119,8 @@ function goesOnText(address: string): string {
 /** One line, without line feed. */
 export function moveText({ slots, keysMoved, seconds }: MoveResult): string {
   if (slots === 0) return "no slot is moving";
-  return `${slots} slots and ${formatCount(keysMoved)} keys moved in ${seconds.toFixed(1)} s`;
+  const moved = `${formatCounted(slots, "slot")} and ${formatCounted(keysMoved, "key")} moved`;
+  return `${moved} in ${seconds.toFixed(1)} s`;
 }
 
 function moveState({ slot_action, slots }: TopomStats): MoveState {

@@ -141,7 +141,7 @@ export function assertNoOtherOwner(slots: readonly Mapping[], wanted: readonly M
   throw new CodisError(
     "conflict",
     `Cannot assign slots ${ranges}: another group owns them and may have keys; ` +
-      "use `slot migrate`, or `slot offline` first",
+      "use `slot migrate`; after `slot offline` they can be assigned, and the keys stay behind",
   );
 }
 

@@ -41,6 +41,11 @@ export function formatCount(count: number): string {
   return count.toLocaleString("en-US");
 }
 
+/** `1 slot`, `1,024 slots`. */
+export function formatCounted(count: number, thing: string): string {
+  return `${formatCount(count)} ${thing}${count === 1 ? "" : "s"}`;
+}
+
 /** Slot ids as ranges: [0,1,2,7] -> `0-2,7`; `-` when empty. Ids ascending. */
 export function formatRanges(slots: readonly number[]): string {
   const ranges: string[] = [];

@@ -132,7 +132,7 @@ export function slotsToAssign(cluster: Cluster, wanted: readonly Mapping[]): Map
     }
     requireIdle(current);
   }
-  return wanted.map(({ id, group_id }) => ({ ...offlineMapping(id), group_id }));
+  return once(wanted).map(({ id, group_id }) => ({ ...offlineMapping(id), group_id }));
 }
 
 /** Slots taken offline at once. Their keys stay where they are. */
@@ -142,7 +142,12 @@ export function slotsToTakeOffline(cluster: Cluster, wanted: readonly Mapping[])
     if (group_id !== 0) throw new CodisError("usage", `group of slot-[${id}] should be 0`);
     requireIdle(current);
   }
-  return wanted.map(({ id }) => offlineMapping(id));
+  return once(wanted).map(({ id }) => offlineMapping(id));
+}
+
+/** Of a slot that is named again and again the last mention: each is stored. */
+function once(wanted: readonly Mapping[]): Mapping[] {
+  return [...new Map(wanted.map((mapping) => [mapping.id, mapping])).values()];
 }
 
 /** How many slots may move at once. */

@@ -14,7 +14,7 @@ test("Slots of another group are not assigned, and are named", () => {
   const wanted = [0, 1, 2, 3].map((id) => mapping(id, 1));
   expect(() => assertNoOtherOwner(slots, wanted)).toThrow(
     "Cannot assign slots 2-3: another group owns them and may have keys; " +
-      "use `slot migrate`, or `slot offline` first",
+      "use `slot migrate`; after `slot offline` they can be assigned, and the keys stay behind",
   );
 });
 

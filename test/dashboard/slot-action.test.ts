@@ -184,6 +184,16 @@ test("Some means the lowest idle slots of the group, or of none", () => {
   expect(ids(0, 3)).toEqual([0, 1, 2]);
 });
 
+test("A slot that is named again and again is assigned once, as it was named last", () => {
+  const cluster = clusterOf(groups, []);
+  const wanted = [moving(3, 1, 0, "", 0), moving(4, 1, 0, "", 0), moving(3, 2, 0, "", 0)];
+  const assigned = slotsToAssign(cluster, wanted).map(({ id, group_id }) => [id, group_id]);
+  expect(assigned).toEqual([
+    [3, 2],
+    [4, 1],
+  ]);
+});
+
 test("A slot that moves cannot be assigned", () => {
   const cluster = clusterOf(groups, [moving(3, 1, 2, "pending", 1)]);
   expect(() => slotsToAssign(cluster, [moving(3, 1, 0, "", 0)])).toThrow(
