@@ -40,6 +40,9 @@ interface Waiter {
   reject(error: CodisError): void;
 }
 
+/** What a server says to whom it does not let in, asked or not, before it ends the connection. */
+const REFUSAL = /^(DENIED|ERR max number of clients)/;
+
 export class RedisClient implements ConnectionOwner {
   /** host:port */
   readonly addr: string;
@@ -52,6 +55,8 @@ export class RedisClient implements ConnectionOwner {
   #lastHeardMs = 0;
   #timer: Timer | undefined;
   #failure: CodisError | undefined;
+  /** Why the server is about to end the connection. */
+  #refusal: string | undefined;
 
   /**
    * @throws CodisError "usage" for a bad address, "unavailable" or "timeout" when it cannot be
@@ -137,10 +142,9 @@ export class RedisClient implements ConnectionOwner {
       this.#decoder.feed(chunk);
       for (let reply = this.#decoder.next(); reply !== undefined; reply = this.#decoder.next()) {
         const waiter = this.#waiting.shift();
+        if (reply instanceof ErrorReply && REFUSAL.test(reply.text)) this.#refusal = reply.text;
         if (waiter === undefined) {
-          // A server that refuses a client says why before it is asked for anything.
-          const text = reply instanceof ErrorReply ? reply.text : "a reply nobody asked for";
-          this.#fail(new CodisError("unavailable", text));
+          this.#fail(new CodisError("unavailable", this.#refusal ?? "a reply nobody asked for"));
           return;
         }
         waiter.resolve(reply);
@@ -152,11 +156,11 @@ export class RedisClient implements ConnectionOwner {
   }
 
   onEnd(): void {
-    this.#fail(new CodisError("unavailable", "EOF"));
+    this.#fail(new CodisError("unavailable", this.#refusal ?? "EOF"));
   }
 
   onClose(error: Error | undefined): void {
-    this.#fail(new CodisError("unavailable", "EOF", error));
+    this.#fail(new CodisError("unavailable", this.#refusal ?? "EOF", error));
   }
 
   #watch(now: number): void {

@@ -109,6 +109,20 @@ test("A refused connection and a bad address are told in Go's words", async () =
   expect(bad.message).toBe("dial tcp: address 127.0.0.1: missing port in address");
 });
 
+test("A server that lets nobody in is told with its words by every call", async () => {
+  const server = scripted();
+  const text = "DENIED Redis is running in protected mode";
+  server.answer = (_, socket) => {
+    socket.end(`-${text}\r\n`);
+    return undefined;
+  };
+  const client = await RedisClient.connect(server.addr, OPTIONS);
+  const [first, second] = [client.call("A"), failureOf(client.call("B"))];
+  expect(((await first) as ErrorReply).text).toBe(text);
+  expect((await second).message).toBe(text);
+  expect((await failureOf(client.call("C"))).message).toBe(text);
+});
+
 test("A lost connection fails every call that waits, and later ones", async () => {
   const server = scripted();
   server.answer = (_, socket) => {
