@@ -71,7 +71,8 @@ function refusesOthers({
   requirepass,
   "protected-mode": isProtected,
 }: ServerConfig): boolean {
-  return isProtected && requirepass === "" && !isLoopback(bind);
+  const isLocal = isLoopback(bind) || bind === "localhost";
+  return isProtected && requirepass === "" && !isLocal;
 }
 
 function overrides(flags: Readonly<Record<string, unknown>>): Partial<ServerConfig> {

@@ -70,8 +70,11 @@ async function beginSome(
 ): Promise<Begun> {
   const { slots, group } = await dashboard.stats();
   if (!group.models.some(({ id }) => id === source)) {
-    const text = `group-[${source}] doesn't exist: \`codis admin group list\` shows those there are`;
-    throw new CodisError("missing", `Cannot move slots from it, ${text}`);
+    const step = "`codis admin group list` shows those there are";
+    throw new CodisError(
+      "missing",
+      `Cannot move slots from group ${source}: it doesn't exist; ${step}`,
+    );
   }
   const owned = slots.filter(({ group_id }) => group_id === source);
   const idle = owned.filter(({ action }) => action.state === "");

@@ -11,7 +11,7 @@
  *                        waiting <─────────────────┘
  */
 
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import type { Subprocess } from "bun";
 import { CodisError, errorText } from "../../src/base/errors.ts";
 import { CLOSE_MAX_MS } from "../../src/proxy/data-plane.ts";
@@ -23,6 +23,9 @@ const BACKOFF_MAX_MS = 5_000;
 const STABLE_MS = 10_000;
 /** A child that has not ended this long after SIGTERM is killed: a proxy ends its clients first. */
 export const STOP_TIMEOUT_MS = CLOSE_MAX_MS + 2_000;
+
+/** Of a log, what is read of it to say why its process has ended. */
+const LAST_WORDS_BYTES = 4096;
 
 export interface ChildSpec {
   readonly name: string;
@@ -72,6 +75,7 @@ export class Child {
   async start(): Promise<void> {
     const startedMs = performance.now();
     const log = openSync(this.#spec.logFile, "a");
+    const saidBefore = fstatSync(log).size;
     // A session of its own: Ctrl-C reaches us alone, and we stop the children in order.
     const child = Bun.spawn([...selfCommand(), ...this.#spec.argv, "--supervised"], {
       stdio: ["pipe", "pipe", log, this.#spec.lock],
@@ -85,7 +89,7 @@ export class Child {
       this.#process = undefined;
       throw new CodisError(
         "unavailable",
-        `${this.name} did not start: exit code ${exitCode}; ${lastLine(this.#spec.logFile)} (${this.#spec.logFile})`,
+        `${this.name} did not start: exit code ${exitCode}; ${lastWords(this.#spec.logFile, saidBefore)} (${this.#spec.logFile})`,
       );
     }
     this.#events.onServing(this.name, child.pid);
@@ -123,10 +127,20 @@ export class Child {
   }
 }
 
-/** What a process said last. */
-function lastLine(logFile: string): string {
-  const text = readFileSync(logFile, "utf8").trimEnd();
-  return text.slice(text.lastIndexOf("\n") + 1);
+/** The last line that a process has added to a log of `from` bytes. */
+function lastWords(logFile: string, from: number): string {
+  let text = "";
+  try {
+    const log = openSync(logFile, "r");
+    const bytes = Math.min(fstatSync(log).size - from, LAST_WORDS_BYTES);
+    const words = Buffer.alloc(Math.max(0, bytes));
+    readSync(log, words, 0, words.length, fstatSync(log).size - words.length);
+    closeSync(log);
+    text = words.toString("utf8").trimEnd();
+  } catch {
+    // A log that cannot be read says nothing; what failed is told all the same.
+  }
+  return text === "" ? "it said nothing" : text.slice(text.lastIndexOf("\n") + 1);
 }
 
 /** Reads stdout up to the ready line; false when it ends before. The rest is read and dropped. */

@@ -16,7 +16,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { promisify } from "node:util";
 import { CodisError } from "./errors.ts";
 
@@ -96,9 +96,10 @@ export async function replaceFileUnsynced(
  * loss after this.
  */
 export function makeFolder(path: string): void {
-  const topmost = mkdirSync(path, { recursive: true, mode: 0o755 });
+  const whole = resolve(path);
+  const topmost = mkdirSync(whole, { recursive: true, mode: 0o755 });
   if (topmost === undefined) return;
-  for (let made = path; made.length >= topmost.length; made = dirname(made)) {
+  for (let made = whole; made.length >= topmost.length; made = dirname(made)) {
     syncFolder(dirname(made));
   }
 }

@@ -71,13 +71,13 @@ export function allocateHuge(bytes: number): ArrayBuffer {
 /** A piece is kept ready while so much of one comes into use between two looks. */
 const WANTED_DIVISOR = 8;
 
-/** /dev/zero, once it is needed. */
+/** /dev/zero, open since the first of them was made. */
 let zeros: number | undefined;
 
 /**
  * Pieces of huge memory, of which the next is made ahead and touched by a thread of the pool while
- * many are used. The first touch of a huge page takes its thread 0.2 ms, and 3 to 5 where the host
- * of a virtual machine has to find the memory: that is a stall for who serves clients.
+ * much of them is taken, also again. The first touch of a huge page takes its thread 0.2 ms, and 3
+ * to 5 where the host of a virtual machine has to find the memory: a stall for who serves clients.
  */
 export class MemoryAhead {
   readonly #bytes: number;
@@ -90,6 +90,8 @@ export class MemoryAhead {
   /** @param bytes of every piece */
   constructor(bytes: number) {
     this.#bytes = bytes;
+    // Not when it is needed: there may be no descriptor then.
+    zeros ??= openSync("/dev/zero", "r");
   }
 
   /** Bytes that `take` will give at once. */
@@ -131,9 +133,8 @@ export class MemoryAhead {
       firstBytes.push(new Uint8Array(memory, at, 1));
     }
     this.#touching = memory;
-    zeros ??= openSync("/dev/zero", "r");
     // Nobody else has it before all of it is touched. A failed read has touched less, no more.
-    readv(zeros, firstBytes, () => {
+    readv(zeros!, firstBytes, () => {
       if (this.#touching !== memory) {
         memory.transfer(0);
         return;

@@ -170,7 +170,7 @@ export interface MoveLimits {
  * all come to it: two servers that each wait for the other to take a key, as MIGRATE does, would
  * wait until they give up. A slot that rests, perhaps for days because of one key or of a server
  * that is down, keeps back moves the opposite way, as proxies still pull its keys; and `perGroup`
- * of them the others of their way, so that not all slots of a server that is down are begun.
+ * of them pending ones of their way, so that not all slots of a server that is down are begun.
  */
 export function chooseMoves(
   cluster: Cluster,
@@ -266,7 +266,7 @@ function byUrgency(a: Mapping, b: Mapping): number {
   return begunFirst || a.action.index - b.action.index || b.id - a.id;
 }
 
-/** How many begun slots leave each group, how many come to it, and which groups give and take now. */
+/** How many slots in work leave each group and come to it, and how many rest, by way. */
 class GroupLoad {
   readonly #leaving = new Map<number, number>();
   readonly #coming = new Map<number, number>();
@@ -287,11 +287,13 @@ class GroupLoad {
     this.#resting.set(way, (this.#resting.get(way) ?? 0) + 1);
   }
 
-  hasRoom({ group_id: from, action: { target_id: to } }: Mapping, perGroup: number): boolean {
+  hasRoom(mapping: Mapping, perGroup: number): boolean {
+    const from = mapping.group_id;
+    const to = mapping.action.target_id;
     const leaves = (this.#leaving.get(from) ?? 0) < perGroup;
     const comes = (this.#coming.get(to) ?? 0) < perGroup;
     const isOneWay = !this.#takers.has(from) && !this.#givers.has(to);
-    const isOpen = (this.#resting.get(`${from}>${to}`) ?? 0) < perGroup;
+    const isOpen = isBegun(mapping) || (this.#resting.get(`${from}>${to}`) ?? 0) < perGroup;
     return leaves && comes && isOneWay && isOpen && !this.#resting.has(`${to}>${from}`);
   }
 }

@@ -142,7 +142,8 @@ export class RedisClient implements ConnectionOwner {
       this.#decoder.feed(chunk);
       for (let reply = this.#decoder.next(); reply !== undefined; reply = this.#decoder.next()) {
         const waiter = this.#waiting.shift();
-        if (reply instanceof ErrorReply && REFUSAL.test(reply.text)) this.#refusal = reply.text;
+        const error = reply instanceof ErrorReply ? reply.text : "";
+        this.#refusal = REFUSAL.test(error) ? error : undefined;
         if (waiter === undefined) {
           this.#fail(new CodisError("unavailable", this.#refusal ?? "a reply nobody asked for"));
           return;

@@ -87,7 +87,7 @@ export class ServerState {
   readonly locks = new KeyLocks();
   readonly failedLinks = new FailedLinks();
   readonly sentKeys = new SentKeys();
-  /** What commands have taken that were timed, all but the quick ones; microseconds since the start. */
+  /** What commands have taken that were timed, slow ones and a few quick; microseconds in all. */
   timedMicros = 0;
   readonly migrations: Migrations;
   readonly asyncMigrations: AsyncMigrations;

@@ -67,7 +67,7 @@ export class Turn {
   /** When this part was first looked at; NaN while it has been too short for that. */
   #startedMs = Number.NaN;
   #lookedMs = 0;
-  /** `timedMicros` of the server at the last look. */
+  /** `timedMicros` of the server at the last look, or when the part began. */
   #lookedMicros = 0;
   /** When the last turn ended, if it left something to go on with. */
   #endedMs = 0;
@@ -95,6 +95,7 @@ export class Turn {
     this.#server = server;
     this.#rest = sleep;
     this.#meter = server.turnMeter;
+    this.#lookedMicros = server.timedMicros;
   }
 
   /** Something has arrived: reads the clock. */
@@ -234,6 +235,7 @@ export class Turn {
   };
 
   #beginPart(): void {
+    this.#lookedMicros = this.#server.timedMicros;
     this.#startedMs = Number.NaN;
     this.isOver = false;
     this.#bytes = 0;

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { makeFolder, readTextFile, writeFileAtomically } from "../../src/base/files.ts";
 
 let folder = "";
@@ -56,6 +56,6 @@ test("What is no regular file is refused before a byte is read, a pipe without a
 test("A folder is made with those above it, and one that is there is left alone", () => {
   const path = join(folder, "a/b/c");
   makeFolder(path);
-  makeFolder(path);
+  makeFolder(relative(process.cwd(), path));
   expect(readdirSync(folder, { recursive: true }).sort()).toEqual(["a", "a/b", "a/b/c"]);
 });

@@ -107,5 +107,6 @@ test("Memory that is not wanted any more is given back, also while it is touched
 });
 
 test("Memory that cannot be made ahead is missed by who takes it only", () => {
-  expect(() => aheadOf(2 ** 50).take()).toThrow(RangeError);
+  const ahead = aheadOf(2 ** 50);
+  expect(() => ahead.take()).toThrow(RangeError);
 });

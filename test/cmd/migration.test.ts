@@ -56,7 +56,7 @@ test("A count within what there is begins so many; one above says how many, and 
     shortage: "0 slots begin to move, not 9: group 1 owns 5, 5 move already",
   });
   const missing = await failureOf(some("9", "3"));
-  expect(missing.message).toContain("group-[3] doesn't exist: `codis admin group list`");
+  expect(missing.message).toContain("from group 3: it doesn't exist; `codis admin group list`");
 });
 
 test("Slots named by number are counted, and those begun before a refusal are named", async () => {

@@ -127,6 +127,9 @@ test("While proxies stop one slot no other begins; a server stops only what goes
     moving(5, 1, 3, "pending", 5),
   ];
   expect(chosen(dead, { resting: [1, 2] })).toEqual([4, 5]);
+  // One that has begun is tried again, however many rest.
+  const due = [...dead.slice(0, 2), moving(3, 1, 2, "migrating", 3)];
+  expect(chosen(due, { resting: [1, 2] })).toEqual([3]);
 });
 
 test("A slot that rests keeps back moves the opposite way, and no others", () => {

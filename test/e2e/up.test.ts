@@ -106,10 +106,19 @@ test("A second up on the same directory is refused and harms nothing", async () 
   }
 }, 60_000);
 
+/** A process that stays stopped would keep its ports. */
+function continueIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGCONT");
+  } catch {
+    // It has ended.
+  }
+}
+
 test("A start after kill -9 of up waits for children that still end, and not for ever", async () => {
   const cluster = await UpCluster.start({ servers: 1 });
+  const server = cluster.pidOf("server-1");
   try {
-    const server = cluster.pidOf("server-1");
     process.kill(server, "SIGSTOP");
     await cluster.killUp();
     const refused = await runCodis("up", "--dir", cluster.directory);
@@ -123,6 +132,7 @@ test("A start after kill -9 of up waits for children that still end, and not for
     process.kill(server, "SIGCONT");
     await isUp;
   } finally {
+    continueIfThere(server);
     await cluster.stop();
   }
 });

@@ -88,7 +88,7 @@ test("The clock is looked at the more often the longer requests take", async () 
   expect(await execute(0.1)).toBeLessThan(40);
 });
 
-test("A part is over after a command that took long, and after a large reply", () => {
+test("A part is over after a command that took long, and after a large reply", async () => {
   const { turn, state, clock } = startTurns(0);
   for (const pass of [1, 2]) {
     // Many quick ones before: the clock is seldom looked at.
@@ -96,6 +96,8 @@ test("A part is over after a command that took long, and after a large reply", (
     clock.advance(6);
     state.timedMicros += 6000;
     expect(turn.isOverAfter(2, 30), `pass ${pass}`).toBe(true);
+    await nextTurn();
+    expect(turn.isOver).toBe(false);
   }
   const other = startTurns(0).turn;
   other.received(2 * 1024 * 1024);

@@ -144,7 +144,7 @@ export class Arena {
    * An empty shared chunk that is kept, so that a boundary crossed to and fro costs nothing; or -1.
    */
   #spareChunk = -1;
-  /** The next shared chunk, while blocks grow; not in `chunkBytes`. */
+  /** The next shared chunk, while many pages are taken; not in `chunkBytes`. */
   readonly ahead = new MemoryAhead(CHUNK_BYTES);
   readonly #chunksMax: number;
 
