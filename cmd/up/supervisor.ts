@@ -1,7 +1,8 @@
 /**
  * Keeps child processes of this executable alive: starts each, knows when it serves, restarts one
  * that ended by itself (with growing pauses), and ends all on demand. A child says that it serves
- * by one JSON line on its stdout and ends when its stdin closes, so none outlives this process.
+ * by one JSON line on its stdout and ends when its stdin closes, so none outlives this process for
+ * long.
  *
  *            start()          `{"ready":true}`             close()
  *   (none) ─────────> starting ───────────────> serving ───────────> (none)

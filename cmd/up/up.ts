@@ -34,7 +34,7 @@ import {
 import { Child, STOP_TIMEOUT_MS, type SupervisorEvents } from "./supervisor.ts";
 
 const LOCK_FILE = "up.lock";
-const CHILDREN_LOCK_FILE = "children.lock";
+const CHILDREN_LOCK = "children.lock";
 /** flock(2) tells nobody that it would succeed now. */
 const LOCK_POLL_MS = 20;
 const DEFAULT_DIR = "./codis-data";
@@ -83,13 +83,15 @@ async function up(flags: UpFlags): Promise<number> {
       `Cannot start on ${directory}: another codis up is running there; stop it or choose another --dir`,
     );
   }
-  const childrenLock = await lockOfChildren(directory);
+  let childrenLock: number | undefined;
   try {
+    childrenLock = await writing(directory, () => openSync(join(directory, CHILDREN_LOCK), "a"));
+    await lockAfterChildren(directory, childrenLock);
     const { shape, processes } = checkedPlan(directory, wanted);
     await writing(directory, () => writeFiles(directory, shape, processes));
     return await serve(directory, shape, processes, childrenLock, flags.json === true);
   } finally {
-    closeSync(childrenLock);
+    if (childrenLock !== undefined) closeSync(childrenLock);
     closeSync(lock);
   }
 }
@@ -97,25 +99,21 @@ async function up(flags: UpFlags): Promise<number> {
 /**
  * Children hold this lock with us, as they inherit its descriptor. A kill -9 of `up` frees our own
  * lock at once, while its children still end: their ports are taken until this one falls too.
- * @returns its descriptor
  */
-async function lockOfChildren(directory: string): Promise<number> {
-  const path = join(directory, CHILDREN_LOCK_FILE);
-  const lock = await writing(directory, () => openSync(path, "a"));
+async function lockAfterChildren(directory: string, lock: number): Promise<void> {
   const deadlineMs = performance.now() + STOP_TIMEOUT_MS;
   let hasSaid = false;
   while (!tryFlock(lock)) {
     if (performance.now() > deadlineMs) {
       throw new CodisError(
         "conflict",
-        `Cannot start on ${directory}: processes of an earlier start still run there; end them, fuser ${path} names them`,
+        `Cannot start on ${directory}: processes of an earlier start still run there; end them, fuser ${join(directory, CHILDREN_LOCK)} names them`,
       );
     }
     if (!hasSaid) say("waiting for the processes of the last start to end");
     hasSaid = true;
     await Bun.sleep(LOCK_POLL_MS);
   }
-  return lock;
 }
 
 /** What is to run. @throws CodisError for wrong numbers and for a taken port */

@@ -145,7 +145,7 @@ export function slotsToTakeOffline(cluster: Cluster, wanted: readonly Mapping[])
   return once(wanted).map(({ id }) => offlineMapping(id));
 }
 
-/** Of a slot that is named again and again the last mention: each is stored. */
+/** Each slot once, as it was named last: every mapping returned is stored. */
 function once(wanted: readonly Mapping[]): Mapping[] {
   return [...new Map(wanted.map((mapping) => [mapping.id, mapping])).values()];
 }

@@ -5,8 +5,8 @@
  *   buf:  | handled | *2\r\n $3\r\n GET\r\n $3\r\n key\r\n | next request ... | room
  *                   start          [0    1)       [2   3)  end               limit
  *
- * The scan can stop at any byte and goes on there after the next `feed`: nothing is scanned twice,
- * and time is linear in the bytes fed whatever their cut.
+ * The scan can stop at any byte and goes on there after the next `feed`: it remembers the argument
+ * awaited, its end once that is known, and how far the line was searched. Nothing is scanned twice.
  *
  * Two dialects. "proxy": what the original Codis proxy takes, except null bulks. "server": Redis
  * 7.0 (quotes in inline requests, `*0` and `*-1` ignored), except that the two bytes after a bulk
@@ -24,7 +24,7 @@ import {
   parseSafeInteger,
 } from "../base/bytes.ts";
 import { encodeRequest } from "./encoder.ts";
-import { joinChunk } from "./gather.ts";
+import { joinChunkIfMemory } from "./gather.ts";
 import { encodePlainWords, findPlainWords, splitQuoted, splitSpaces } from "./inline.ts";
 import {
   type Dialect,
@@ -151,7 +151,7 @@ export class RequestDecoder {
       return;
     }
     const expected = this.#bulkEnd < 0 ? 0 : this.#bulkEnd + 2 - from;
-    const joined = ifMemory(() => joinChunk(this.#raw, from, this.#limit, chunk, expected));
+    const joined = joinChunkIfMemory(this.#raw, from, this.#limit, chunk, expected);
     if (joined === undefined) {
       this.error = this.#noMemory();
       this.#dropPending();
@@ -390,7 +390,7 @@ export class RequestDecoder {
     const pending = this.pendingBytes;
     if (pending > this.#limits.requestBytes) return this.#fail(TOO_BIG);
     if (this.#from > HANDLED_KEPT_BYTES && this.#from > pending) {
-      // Else the rest of a request that may never come would hold the memory of those before it.
+      // Else the rest of a request that may never come holds those before it, as without memory.
       const rest = ifMemory(() => Buffer.allocUnsafeSlow(pending));
       if (rest === undefined) return REQUEST_INCOMPLETE;
       this.#raw.copy(rest, 0, this.#from, this.#limit);

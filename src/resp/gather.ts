@@ -45,3 +45,19 @@ export function joinChunk(
   copyBytes(chunk, 0, chunk.length, joined, leftOver);
   return joined;
 }
+
+/** As `joinChunk`; undefined when there is no memory for it, and nothing has changed. */
+export function joinChunkIfMemory(
+  held: Buffer,
+  from: number,
+  to: number,
+  chunk: Buffer,
+  expected: number,
+): Buffer | undefined {
+  try {
+    return joinChunk(held, from, to, chunk, expected);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}

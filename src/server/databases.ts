@@ -56,7 +56,7 @@ export class Databases {
   misses = 0;
   expiredKeys = 0;
   evictedKeys = 0;
-  /** What these two gave back in all, bytes of the arena. */
+  /** Bytes of the arena that expired and evicted keys gave back since the start. */
   goneBytes = 0;
 
   /** Pairs of type and ref, the last pair next. */

@@ -208,11 +208,11 @@ function run(call: Call, handler: Handler, mark: number): void {
  * What to answer when a handler hit a limit of the language or the machine (an array too long, no
  * memory for a buffer, too deep a call: all RangeError), which one client's request may do. That
  * costs this client an error, not all of them the server, as long as nothing was changed: the
- * command only reads, or no block of the arena was taken or freed and no change was counted. (A
- * snapshot that was told of the value has it as it still is.) Else the process must end: a change
- * half made would go on to be read, and the append-only file, to which it was not added, has the
- * state before it. So it must for any other error, which is a mistake of ours, and while loading,
- * where no one reads the answer.
+ * command only reads, or no block of the arena was taken or freed, but for keys found expired, and
+ * no change was counted. (A snapshot that was told of the value has it as it still is.) Else the
+ * process must end: a change half made would go on to be read, and the append-only file, to which
+ * it was not added, has the state before it. So it must for any other error, which is a mistake of
+ * ours, and while loading, where no one reads the answer.
  */
 function survive(call: Call, error: unknown, usedBytes: number): string {
   const { server, command } = call;
@@ -226,7 +226,7 @@ function survive(call: Call, error: unknown, usedBytes: number): string {
   return `ERR '${command.lower}' needs more than the server can give (${error.message})`;
 }
 
-/** Bytes of the arena; those of keys that a command finds expired were not taken by it. */
+/** Bytes of the arena, as if no key had expired or been evicted: commands alone change it. */
 function usedByCommands({ arena, server }: Call): number {
   return arena.usedBytes + server.databases.goneBytes;
 }

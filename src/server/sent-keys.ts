@@ -36,8 +36,8 @@ export type NoteMark = "+" | "=" | "-";
 export interface SentKeysLog {
   /** @returns undefined when it is kept, else the error for who waits, without `-` */
   write(mark: NoteMark, dbIndex: number, keys: readonly Buffer[]): string | undefined;
-  /** Nothing moves any more: the server ends. */
-  end(): void;
+  /** The server ends, and what keys left behind is on the disk. */
+  close(): void;
 }
 
 /**
@@ -59,7 +59,7 @@ export class SentKeys {
   }
 
   close(): void {
-    this.#log?.end();
+    this.#log?.close();
   }
 
   /** Whether these keys may be sent: there is room for them, or they are noted already. */

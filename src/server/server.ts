@@ -176,12 +176,12 @@ class Server implements RunningServer, SessionContext {
     const last = this.#lastAdjusted;
     const periodMs = now - last.atMs;
     if (periodMs < TICK_MS) return;
+    state.databases.arena.ahead.look();
     const sinceMs = state.databases.nowMs - periodMs;
     let busy = 0;
     for (const { client } of this.#sessions) if (client.lastActiveMs >= sinceMs) busy++;
     // Without a pipeline, which rests are for, a chunk is one request.
     const replies = turn.chunksInAll - last.chunks;
-    state.databases.arena.ahead.look();
     this.#lastAdjusted = { atMs: now, chunks: turn.chunksInAll };
     turn.restUs = restFor({ periodMs, replies, replyMs: busy * periodMs });
   }
@@ -235,12 +235,13 @@ class Server implements RunningServer, SessionContext {
     for (const session of [...this.#sessions]) session.close();
     this.state.migrations.close();
     this.state.asyncMigrations.close();
-    this.state.sentKeys.close();
     // One that fails does not keep the other from what it can save.
     const ends = await Promise.allSettled([
       this.state.saves?.close(saves),
       this.state.journal?.close(),
     ]);
+    // Of keys that moved no note is left, so their removal must be on the disk.
+    if (ends[1].status === "fulfilled") this.state.sentKeys.close();
     const failed = ends.find((end) => end.status === "rejected");
     this.#resolveDone(failed === undefined ? EXIT_DONE : EXIT_FAILED);
     if (failed !== undefined) throw failed.reason;

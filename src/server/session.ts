@@ -33,8 +33,8 @@ import { findKeysAhead, WARM_BYTES_MIN, WARM_WINDOW, type WarmKeys } from "./war
  * would hand over up to eleven of 512 KiB in one turn, each in new memory, which take 15 ms.
  */
 const LARGE_CHUNK_BYTES = 64 * 1024;
-/** A request of so many bytes is executed only if its turn has room for it. */
-const LARGE_REQUEST_BYTES = 256 * 1024;
+/** Of requests and replies: so long ones count for what a turn has room for. */
+const LARGE_BYTES = 256 * 1024;
 /** A session that waits for the next turn is not read from when it has more than this. */
 const DEFERRED_BYTES_MAX = 16 * 1024;
 /** Replies are offered to the socket whenever this many bytes of them have come together. */
@@ -246,7 +246,7 @@ export class Session implements ConnectionOwner, ClientPort, BudgetHolder {
         break;
       }
       const bytes = decoder.end - decoder.start;
-      if (bytes >= LARGE_REQUEST_BYTES && !turn.hasRoom(bytes)) {
+      if (bytes >= LARGE_BYTES && !turn.hasRoom(bytes)) {
         this.#hasHeldRequest = true;
         this.#defer();
         break;
@@ -262,7 +262,7 @@ export class Session implements ConnectionOwner, ClientPort, BudgetHolder {
         break;
       }
       const replyBytes = out.length - mark;
-      if (replyBytes >= LARGE_REQUEST_BYTES) turn.received(replyBytes);
+      if (replyBytes >= LARGE_BYTES) turn.received(replyBytes);
       const isOver = turn.isOverAfter(decoder.argc, bytes + replyBytes);
       if (out.pendingBytes > FLUSH_BYTES && this.#mustHoldBack()) return;
       if (isOver) {

@@ -8,7 +8,8 @@
  *
  * A turn has two parts of PART_MS_MAX: what has arrived, and who was deferred; each has its own so
  * that neither starves the other. Of a chunk that comes when a part is over nothing is executed:
- * one request and one small write of each of fifty sessions would take as long as the part.
+ * one request and one small write of each of fifty sessions would take as long as the part. The
+ * second part of a turn that is late already is left to the next turn, once.
  *
  * After a short turn that served some clients the thread rests, if the server is to (server.ts):
  * without a pipeline a turn brings 2 requests of 50 clients, with a rest of 50 us 5. A client alone
@@ -32,21 +33,21 @@ const REST_CHUNKS_MIN = 2;
 const REST_CHUNKS_MAX = 15;
 /**
  * Requests between two looks at the clock; a long one counts for several. Few at first and as long
- * as they take their time, as those of a process that has just started do: some 30 us each.
+ * as they are seen to take their time, as in a process that has just started: some 30 us each.
  */
 const CLOCK_STRIDE_MIN = 4;
 const CLOCK_STRIDE_MAX = 64;
-/** Between two looks. Above it the next ones are closer, below a quarter of it further apart. */
-const LOOK_MS_MAX = 0.2;
+/** Looks that are further apart get closer; those within a quarter of it, further apart. */
+const LOOK_MS = 0.2;
 /** Commands that were timed and took so long make the turn look at the clock. */
 const TIMED_MICROS_MAX = 200;
 /** So many arguments, or bytes, take about as long as a small request. */
 const ARGUMENTS_SHIFT = 2;
 const BYTES_SHIFT = 13;
 /**
- * Bytes of large chunks and requests in one turn. To receive 1 MiB, to store it and to log it each
- * touch new memory and take some 3 ms, which cannot be stopped half way: a large request that has
- * just come is executed in a turn of its own, and what came behind it in another.
+ * Bytes of large chunks, requests and replies in one turn. To receive 1 MiB, to store it and to log
+ * it each touch new memory and take some 3 ms, which cannot be stopped half way: a large request
+ * that has just come is executed in a turn of its own, and what came behind it in another.
  */
 const TURN_BYTES_MAX = 1024 * 1024;
 
@@ -76,7 +77,7 @@ export class Turn {
   /** It is time to let others go on: who has not begun is to be deferred. */
   isOver = false;
   #isEndScheduled = false;
-  /** Of large chunks received and large requests executed. */
+  /** Of large chunks received, large requests executed and their large replies. */
   #bytes = 0;
   #toFlush: TurnSession[] = [];
   #deferred: TurnSession[] = [];
@@ -144,8 +145,8 @@ export class Turn {
   /** @param ms since the look before; what is known of it at the first one of a part */
   #adjustStride(ms: number): void {
     let stride = this.#stride;
-    if (ms > LOOK_MS_MAX) stride = Math.floor((stride * LOOK_MS_MAX) / ms);
-    else if (ms < LOOK_MS_MAX / 4) stride *= 2;
+    if (ms > LOOK_MS) stride = Math.floor((stride * LOOK_MS) / ms);
+    else if (ms < LOOK_MS / 4) stride *= 2;
     this.#stride = Math.min(Math.max(stride, CLOCK_STRIDE_MIN), CLOCK_STRIDE_MAX);
   }
 

@@ -124,7 +124,7 @@ async function takenBy({ port, pid }: Program, shape: Shape, size: number): Prom
   return { grown: full - resident, resident: full, used: (await usedMemory(port)) - used };
 }
 
-/** What is resident once that has been the same for a while: work that was put off is done then. */
+/** What is resident once that has stopped falling: what was only kept ready is given back then. */
 async function residentAtRest(pid: number): Promise<number> {
   for (let last = residentBytes(pid); ; ) {
     await new Promise((again) => setTimeout(again, POLL_MS));

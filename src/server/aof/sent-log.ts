@@ -36,8 +36,10 @@ export function openSentLog(state: ServerState, files: DataFiles): void {
   replay(state.databases, state.sentKeys, text, `${files.directory}/${SENT_LOG_NAME}`);
   if (state.sentKeys.size > 0) {
     const keys = state.sentKeys.size;
-    const what = "keys that were on the move may have copies at their targets, which the next move";
-    state.log.warn(`${what} of their slots deletes; until then nobody sees them`, { keys });
+    const text =
+      "keys of unfinished moves may have copies at their targets; nobody sees these, and the next " +
+      "move of the slots deletes them";
+    state.log.warn(text, { keys });
   }
   const log = new SentLog(state, files);
   state.sentKeys.keepIn(log);
@@ -105,7 +107,7 @@ class SentLog implements SentKeysLog {
       this.#append(this.#fd!, Buffer.from(lineOf(mark, dbIndex, keys), "latin1"));
       return undefined;
     } catch (error) {
-      this.#close();
+      this.#closeFile();
       return `ERR ${errorText(error)}`;
     }
   }
@@ -113,7 +115,7 @@ class SentLog implements SentKeysLog {
   /** Writes the file with what is noted, and no more. @throws CodisError "unavailable" */
   beginAnew(): void {
     const { journal, sentKeys } = this.#state;
-    this.#close();
+    this.#closeFile();
     try {
       // Lines of `=` leave: what was moved must be gone in the append-only file.
       if (journal?.commit() === false) throw new Error(journal.refusal);
@@ -141,16 +143,16 @@ class SentLog implements SentKeysLog {
   }
 
   /** Leaves only what is noted: a key that moved and has come back since has no copy there. */
-  end(): void {
+  close(): void {
     try {
       if (this.#bytes > 0) this.beginAnew();
     } catch (error) {
       this.#state.log.warn("the notes of moves are left as they are", { error: errorText(error) });
     }
-    this.#close();
+    this.#closeFile();
   }
 
-  #close(): void {
+  #closeFile(): void {
     if (this.#fd === undefined) return;
     const fd = this.#fd;
     this.#fd = undefined;

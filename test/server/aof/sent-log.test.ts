@@ -87,6 +87,39 @@ test("A key whose removal did not reach the disk is noted again", async () => {
   expect([exists(restarted, A), exists(restarted, B)]).toEqual([true, false]);
 });
 
+test("A clean stop leaves no note of a move that ended, and keeps one of a move that did not", async () => {
+  const files = new MemoryFiles();
+  const { own, journal } = await startLogged(files);
+  const { sentKeys, databases } = own.state;
+  for (const key of ["{t}a", "{t}b"]) own.show("SET", key, "1");
+  sentKeys.note(databases.all[0]!, [A, B]);
+  sentKeys.end(databases.all[0]!, [A], []);
+  own.show("DEL", "{t}a");
+  // It comes back, as a slot does that is moved to and fro.
+  own.show("SET", "{t}a", "2");
+  journal.commit();
+  const killed = await startLogged(files.afterKill());
+  expect([isNoted(killed, A), isNoted(killed, B)]).toEqual([true, true]);
+  await journal.close();
+  sentKeys.close();
+  const restarted = await startLogged(files);
+  expect([isNoted(restarted, A), isNoted(restarted, B)]).toEqual([false, true]);
+});
+
+test("Notes that cannot be written anew at the end stay", async () => {
+  const files = new MemoryFiles();
+  const { own, journal } = await startLogged(files);
+  own.show("SET", "{t}a", "1");
+  own.state.sentKeys.note(own.state.databases.all[0]!, [A]);
+  await journal.close();
+  files.beforeChange = () => {
+    throw new Error("no space left on device");
+  };
+  own.state.sentKeys.close();
+  files.beforeChange = () => {};
+  expect(isNoted(await startLogged(files.afterKill()), A)).toBe(true);
+});
+
 test("A note taken up at a start lasts over the next, though its key has gone meanwhile", async () => {
   const files = new MemoryFiles();
   const { own, journal } = await startLogged(files);
